@@ -1,0 +1,1 @@
+"""Hierarchical multitask pre-training of BERT-like encoders."""

@@ -1,0 +1,1 @@
+"""Text to documents of sentences, documents to token shards, vocabulary and tokenizer."""

@@ -1,0 +1,1 @@
+"""Shards to batches: features, order, pairs, and the tf.data pipeline."""

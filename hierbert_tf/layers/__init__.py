@@ -1,0 +1,1 @@
+"""Keras layers: embeddings, encoder block, pooler, transfer, masked-LM head."""

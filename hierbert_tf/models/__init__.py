@@ -1,0 +1,1 @@
+"""The backbone and the models built on it."""

@@ -1,0 +1,1 @@
+"""Programs: thin entry points over the package."""

@@ -1,0 +1,1 @@
+"""Optimizer, training step, loop, checkpoints, monitoring."""
