@@ -15,11 +15,11 @@ class SourceConfig:
 
     Args:
         path: file or folder; `.gz`, `.bz2`, `.xz` and `.zst` are read through. The name
-            `wikipedia_excerpt` stands for the excerpt of an English Wikipedia dump that gensim ships.
-        format: `text`, `json_lines`, `wikipedia`, `squad`, `nli`, `glue`, `tfds`, or `auto` (by the
-            file's name and first bytes).
-        document_break: for `text`: `blank_line` (a blank line ends a document), `paragraph` (a blank
-            line ends a paragraph, a file is a document) or `line` (each line is a document).
+            `wikipedia_excerpt` stands for the excerpt of an English Wikipedia that gensim ships.
+        format: `text`, `json_lines`, `wikipedia`, `squad`, `nli`, `glue`, `tfds`, or `auto` (by
+            the file's name and first bytes).
+        document_break: for `text`: `blank_line` (a blank line ends a document), `paragraph` (a
+            blank line ends a paragraph, a file is a document) or `line` (a line is a document).
         fields: the text field(s): of `json_lines` and `tfds` (two fields make a pair), or the two
             columns of a `glue` table without known column names.
         tfds_name: for `tfds`: a TFDS name such as `wiki40b/en` or `glue/rte`.
@@ -73,8 +73,8 @@ class DataConfig:
     Args:
         sequence_length: longest sequence T in tokens, special tokens included.
         batch_size: sequences a step, over all replicas and accumulated micro-batches.
-        length_multiple: batches are cut to the smallest multiple of this many tokens that holds their
-            longest sequence, so that short pairs are not padded to T. 0: always pad to T.
+        length_multiple: batches are cut to the smallest multiple of this many tokens that holds
+            their longest sequence, so that short pairs are not padded to T. 0: pad to T.
         window_shards: shards read and shuffled together.
     """
 
