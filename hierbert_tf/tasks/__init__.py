@@ -92,6 +92,11 @@ def _check_transfer(where: str, task: PretrainingTask, tasks: dict[str, Pretrain
             f"{where}.into: {source.name!r} and {task.name!r} both sit at layer {task.layer}, so "
             "no encoder block lies between them; set into: head or move one of them"
         )
+    giver: PretrainingTask | None = source
+    for _ in tasks:
+        giver = tasks.get(giver.receives.source) if giver and giver.receives else None
+        if giver is task:
+            raise InputError(f"{where}.from: {task.name!r} would receive from itself in the end")
 
 
 __all__ = ["PretrainingTask", "Stage", "build_tasks"]

@@ -5,7 +5,6 @@ The construction carries the name of SentEval's probing task (Conneau et al., 20
 
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from hierbert_tf.config import ReceivesConfig
@@ -18,6 +17,7 @@ from hierbert_tf.tasks.task import (
     PretrainingTask,
     Stage,
     classify_pooled,
+    project,
 )
 
 
@@ -127,7 +127,4 @@ class BigramShift(PretrainingTask):
         """[B, 2] from the pooled [CLS] vector, or [B, T, 2] from every token."""
         if self.pools:
             return classify_pooled(self, head)
-        name = f"{self.name}_logits"
-        return keras.layers.Dense(2, kernel_initializer=head.initializer(name), name=name)(
-            head.receive(head.sequence)
-        )
+        return project(self, head, head.receive(head.sequence))

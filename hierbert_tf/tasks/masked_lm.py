@@ -177,11 +177,9 @@ class MaskedLM(PretrainingTask):
 
     def logits(self, head: HeadInputs) -> Any:
         """[B, P, V], tied to the token embedding, at the positions to predict alone."""
-        vectors = GatherPositions(name=f"{self.name}_gather")(
+        vectors = GatherPositions(dtype=head.dtype, name=f"{self.name}_gather")(
             head.sequence, head.features[self.positions]
         )
         return MaskedLMHead(
-            head.token_embedding,
-            kernel_initializer=head.initializer(f"{self.name}_head"),
-            name=f"{self.name}_head",
+            head.token_embedding, seed=head.seed, dtype=head.dtype, name=f"{self.name}_head"
         )(head.receive(vectors))

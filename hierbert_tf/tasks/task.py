@@ -18,6 +18,7 @@ from hierbert_tf.data.features import Feature
 from hierbert_tf.data.pairs import Pairs
 from hierbert_tf.data.sequences import Sequences, TokenTable
 from hierbert_tf.errors import InputError
+from hierbert_tf.layers.seeds import kernel_initializer
 
 
 class Stage(IntEnum):
@@ -58,8 +59,8 @@ class HeadInputs:
         features: the model's inputs by name.
         receive: adds what the task receives into its head; the identity without such a transfer.
         token_embedding: the encoder's token embedding layer, to tie weights to.
-        hidden: H.
-        initializer: kernel initializer for a weight of the given name.
+        seed: seed of the head's initial weights.
+        dtype: dtype policy of the head's layers.
     """
 
     sequence: Any
@@ -68,8 +69,8 @@ class HeadInputs:
     features: dict[str, Any]
     receive: Callable[[Any], Any]
     token_embedding: keras.layers.Layer
-    hidden: int
-    initializer: Callable[[str], keras.initializers.Initializer]
+    seed: int
+    dtype: Any
 
 
 class PretrainingTask(abc.ABC):
@@ -158,11 +159,18 @@ class PretrainingTask(abc.ABC):
         """
 
 
+def project(task: PretrainingTask, head: HeadInputs, vectors: Any) -> Any:
+    """Projects vectors [..., H] to logits [..., C]."""
+    return keras.layers.Dense(
+        task.num_classes,
+        kernel_initializer=kernel_initializer(head.seed, "logits"),
+        dtype=head.dtype,
+        name=f"{task.name}_logits",
+    )(vectors)
+
+
 def classify_pooled(task: PretrainingTask, head: HeadInputs) -> Any:
     """The head of the sequence-level tasks: a projection of the pooled vector [B, H] to [B, C]."""
     if head.logits is not None:
         return head.logits
-    name = f"{task.name}_logits"
-    return keras.layers.Dense(
-        task.num_classes, kernel_initializer=head.initializer(name), name=name
-    )(head.receive(head.pooled))
+    return project(task, head, head.receive(head.pooled))
