@@ -67,7 +67,9 @@ class MaskedLMHead(keras.layers.Layer):
     def call(self, vectors: Any) -> Any:
         """Maps [B, P, H] to logits [B, P, V]."""
         vectors = ops.gelu(self.dense(vectors), approximate=False)
-        return self.token_embedding(self.layer_norm(vectors), reverse=True) + self.bias
+        logits = self.token_embedding(self.layer_norm(vectors), reverse=True)
+        # The embedding layer may have another dtype policy than this one.
+        return ops.cast(logits, self.compute_dtype) + self.bias
 
     def compute_output_shape(self, vectors_shape: tuple) -> tuple:
         """Returns (B, P, V)."""

@@ -100,9 +100,7 @@ class Transfer(keras.layers.Layer):
                     shape=square, initializer=kernel_initializer(self.seed, name), name=name
                 )
                 setattr(self, name, weight)
-            self.gate_bias = self.add_weight(
-                shape=(hidden_dim,), initializer="zeros", name="gate_bias"
-            )
+            self.gate_bias = self.add_weight(shape=(hidden_dim,), initializer="zeros", name="bias")
         self.vector_kernel = self.add_weight(
             shape=square, initializer="zeros", name="vector_kernel"
         )
