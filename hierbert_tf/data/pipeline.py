@@ -216,7 +216,9 @@ class PretrainingData:
         weights: dict[str, tf.Tensor] = {}
         for task in self.tasks:
             # Seeded by the task's name: another task in the list does not change this one's draws.
-            corruption = task.corrupt(sequences, self.table, fold(stage_seed(0, task.name), *seed))
+            corruption = task.corrupt(
+                sequences, self.table, fold(stage_seed(0, task.name), seed[0], seed[1])
+            )
             sequences = corruption.sequences
             labels[task.name], weights[task.name] = corruption.label, corruption.weight
             extra |= corruption.features
