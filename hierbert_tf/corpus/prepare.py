@@ -1,0 +1,328 @@
+"""From sources to shards: `prepare` makes the folder that training reads."""
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from hierbert_tf.config import RunConfig
+from hierbert_tf.corpus.duplicates import DuplicateCounter
+from hierbert_tf.corpus.hold_out import HoldOut
+from hierbert_tf.corpus.reader import read_documents, source_files, text_notice
+from hierbert_tf.corpus.report import CorpusReport
+from hierbert_tf.corpus.sentence_cache import CachedDocument, SentenceCache
+from hierbert_tf.corpus.sentences import check_language, split_sentences, splitter_version
+from hierbert_tf.corpus.statistics import ReadStatistics
+from hierbert_tf.corpus.storage import storage_error
+from hierbert_tf.corpus.tokenizer import WordPieceTokenizer
+from hierbert_tf.corpus.vocabulary import Vocabulary
+from hierbert_tf.corpus.vocabulary_learner import learn_vocabulary
+from hierbert_tf.data.manifest import MANIFEST, Manifest
+from hierbert_tf.data.shards import ShardWriter
+from hierbert_tf.errors import InputError
+
+VOCABULARY_FILE = "vocab.txt"
+REPORT_FILE = "corpus_report.json"
+
+Progress = Callable[[str, int], None]
+"""Called now and then with a stage (`reading`, `vocabulary`, `tokens`) and the documents done."""
+
+# Raised when the same sources and settings would give other shards than before.
+_READERS = 1
+_VOCABULARY_CHARACTERS = 200_000_000
+_BATCH_SENTENCES = 8192
+_BATCH_CHARACTERS = 1 << 20
+_EVERY = 1000
+
+
+def prepare(config: RunConfig, folder: str | Path, progress: Progress | None = None) -> Manifest:
+    """Prepares the corpus of a run, or finds it prepared.
+
+    Sources are read once: their sentences are split, counted and kept in a compressed file; then the
+    vocabulary is learnt from the training documents (or read), and all sentences are tokenised into
+    shards. All is made in a folder beside and renamed; what stands in `folder` is always whole.
+    Memory does not grow with the text but for the distinct words that the vocabulary is learnt from,
+    and that text is bounded: a sample of 200 million characters.
+
+    Args:
+        config: `corpus`, `vocabulary`, `seed` and `data.sequence_length` are used.
+        folder: where the shards, `vocab.txt`, `manifest.json` and `corpus_report.json` go.
+        progress: called with `(stage, documents)`.
+
+    Returns:
+        The manifest; when the folder's was made with the same settings and sources, that one.
+
+    Raises:
+        InputError: wrong settings, wrong or empty sources, a folder that cannot be written or that
+            holds something else.
+        RunStopped: the disk is full.
+    """
+    folder = Path(folder)
+    check_language(config.corpus.language)
+    if not config.corpus.sources:
+        raise InputError("corpus.sources is empty: name at least one text.")
+    if config.corpus.shard_tokens < 1:
+        raise InputError(f"corpus.shard_tokens is {config.corpus.shard_tokens}: give 1 or more.")
+    if config.data.sequence_length < 8:
+        raise InputError(f"data.sequence_length is {config.data.sequence_length}: give 8 or more.")
+    config_sha256 = preparation_sha256(config)
+    prepared = _prepared(folder, config_sha256)
+    if prepared:
+        return prepared
+    work = folder.with_name(f"{folder.name}.tmp-{socket.gethostname()}-{os.getpid()}")
+    try:
+        _remove_abandoned(folder)
+        work.mkdir(parents=True)
+        manifest = _prepare_into(work, config, config_sha256, progress or (lambda *_: None))
+        _publish(work, folder)
+    except (OSError, tf.errors.OpError) as error:
+        raise storage_error(error, folder) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return manifest
+
+
+def preparation_sha256(config: RunConfig) -> str:
+    """Hash of everything that decides what the shards hold: settings, sources, splitter.
+
+    A source's files count by name, size and a sample of their bytes (whole below 1 MB).
+
+    Raises:
+        InputError: a source or the vocabulary does not exist.
+    """
+    files = [
+        (path.name, path.stat().st_size, _sample_sha256(path))
+        for source in config.corpus.sources
+        for path in source_files(source)
+    ]
+    settings = {
+        "readers": _READERS,
+        "splitter": splitter_version(),
+        "corpus": asdict(config.corpus),
+        "vocabulary": asdict(config.vocabulary),
+        "vocabulary_sha256": _given_vocabulary(config).sha256 if config.vocabulary.path else "",
+        "seed": config.seed,
+        "sequence_length": config.data.sequence_length,
+        "files": files,
+    }
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def _sample_sha256(path: Path, blocks: int = 64, block: int = 1 << 14) -> str:
+    digest = hashlib.sha256()
+    size = path.stat().st_size
+    try:
+        with open(path, "rb") as file:
+            for i in range(blocks):
+                file.seek(max(i * block, i * (size - block) // (blocks - 1)))
+                digest.update(file.read(block))
+    except OSError as error:
+        raise InputError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
+    return digest.hexdigest()
+
+
+def _given_vocabulary(config: RunConfig) -> Vocabulary:
+    return Vocabulary.load(config.vocabulary.path, config.vocabulary.lowercase)
+
+
+def _prepared(folder: Path, config_sha256: str) -> Manifest | None:
+    """The manifest in `folder` if it fits; None if there is nothing or one of other settings."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return None
+    if not (folder / MANIFEST).is_file():
+        raise InputError(
+            f"{str(folder)!r} exists and is no prepared corpus: name another folder or remove it."
+        )
+    manifest = Manifest.load(folder)
+    if manifest.config_sha256 != config_sha256:
+        return None
+    manifest.verify(folder)
+    return manifest
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Removes what preparations of this folder left that were killed on this machine."""
+    prefix = f"{folder.name}.tmp-{socket.gethostname()}-"
+    for path in folder.parent.glob(f"{prefix}*") if folder.parent.is_dir() else ():
+        pid = path.name.removeprefix(prefix)
+        if pid.isdigit() and not _is_running(int(pid)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return pid != os.getpid()
+
+
+def _publish(work: Path, folder: Path) -> None:
+    if folder.exists():
+        retired = work.with_name(f"{work.name}-retired")
+        os.rename(folder, retired)
+        os.rename(work, folder)
+        shutil.rmtree(retired, ignore_errors=True)
+    else:
+        os.rename(work, folder)
+
+
+def _prepare_into(
+    work: Path, config: RunConfig, config_sha256: str, progress: Progress
+) -> Manifest:
+    split = HoldOut(config.corpus.held_out_fraction, config.seed)
+    cache = SentenceCache(work / "sentences.zst")
+    report = _read(config, split, cache, progress)
+    threshold = split.threshold()
+    if config.vocabulary.path:
+        vocabulary = _given_vocabulary(config)
+    else:
+        progress("vocabulary", 0)
+        share = min(1.0, _VOCABULARY_CHARACTERS / max(1, report.characters))
+        vocabulary = learn_vocabulary(
+            lambda: _training_sentences(cache, threshold, share),
+            config.vocabulary.size,
+            config.vocabulary.lowercase,
+        )
+    vocabulary.save(work / VOCABULARY_FILE)
+    token_dtype = "uint16" if len(vocabulary) <= 1 << 16 else "int32"
+    writers = {
+        name: ShardWriter(
+            work, name, token_dtype, config.corpus.shard_tokens, config.data.sequence_length
+        )
+        for name in ("train", "held_out")
+    }
+    unknown = _tokenise(cache, threshold, WordPieceTokenizer(vocabulary), writers, progress)
+    splits = {name: writer.split() for name, writer in writers.items()}
+    if not splits["train"].tokens:
+        raise InputError(f"the corpus ({_names(config)}) holds no token: nothing can be learnt.")
+    cache.path.unlink()
+    report = replace(
+        report,
+        tokens=sum(part.tokens for part in splits.values()),
+        unknown_tokens=unknown,
+        vocabulary_size=len(vocabulary),
+        held_out_documents=splits["held_out"].documents,
+        held_out_tokens=splits["held_out"].tokens,
+    )
+    report.save(work / REPORT_FILE)
+    manifest = Manifest(
+        token_dtype=token_dtype,
+        vocabulary_sha256=vocabulary.sha256,
+        vocabulary_size=len(vocabulary),
+        lowercase=vocabulary.lowercase,
+        sequence_length=config.data.sequence_length,
+        config_sha256=config_sha256,
+        splits=splits,
+        report=report.to_dict(),
+        text=report.texts,
+    )
+    manifest.save(work)
+    return manifest
+
+
+def _names(config: RunConfig) -> str:
+    return ", ".join(repr(source.tfds_name or source.path) for source in config.corpus.sources)
+
+
+def _read(
+    config: RunConfig, split: HoldOut, cache: SentenceCache, progress: Progress
+) -> CorpusReport:
+    """First pass: documents to sentences, counted and cached."""
+    statistics, duplicates = ReadStatistics(), DuplicateCounter()
+    documents = pairs = short = sentence_count = words = characters = 0
+    split_hash = 0
+    with cache:
+        for source in config.corpus.sources:
+            for document in read_documents(source, statistics):
+                sentences = split_sentences(document, config.corpus.language)
+                if not sentences:
+                    continue
+                for text in document.texts:
+                    duplicates.add(text)
+                if not document.continues:
+                    split_hash = split.hash(document.split_key)
+                    split.observe(split_hash)
+                    documents += 1
+                    pairs += document.is_pair
+                    short += len(sentences) < 2
+                    if documents % _EVERY == 0:
+                        progress("reading", documents)
+                sentence_count += len(sentences)
+                words += sum(len(sentence.split()) for sentence in sentences)
+                characters += sum(map(len, sentences))
+                cache.write(CachedDocument(documents - 1, split_hash, document.is_pair, sentences))
+    if not documents:
+        raise InputError(f"the corpus is empty: no text in {_names(config)}.")
+    progress("reading", documents)
+    return CorpusReport(
+        texts=tuple(asdict(text_notice(source)) for source in config.corpus.sources),
+        **asdict(statistics),
+        documents=documents,
+        pairs=pairs,
+        too_short_documents=short,
+        sentences=sentence_count,
+        words=words,
+        characters=characters,
+        duplicate_lines=duplicates.duplicates,
+        duplicate_error=duplicates.false_share,
+    )
+
+
+def _training_sentences(cache: SentenceCache, threshold: int, share: float) -> Iterator[str]:
+    """Sentences of the training documents, or of a share of them, chosen by their hash."""
+    limit = int(share * (1 << 64))
+    for document in cache:
+        # An odd factor makes of the hash that chose the split another one, for this choice.
+        mixed = document.split_hash * 0x9E3779B97F4A7C15 % (1 << 64)
+        if document.split_hash >= threshold and mixed < limit:
+            yield from document.sentences
+
+
+def _batches(cache: SentenceCache) -> Iterator[list[CachedDocument]]:
+    batch: list[CachedDocument] = []
+    sentences = characters = 0
+    for document in cache:
+        batch.append(document)
+        sentences += len(document.sentences)
+        characters += sum(map(len, document.sentences))
+        if sentences >= _BATCH_SENTENCES or characters >= _BATCH_CHARACTERS:
+            yield batch
+            batch, sentences, characters = [], 0, 0
+    if batch:
+        yield batch
+
+
+def _tokenise(
+    cache: SentenceCache,
+    threshold: int,
+    tokenizer: WordPieceTokenizer,
+    writers: dict[str, ShardWriter],
+    progress: Progress,
+) -> int:
+    """Last pass: sentences to shards; returns how many WordPieces are unknown."""
+    unknown = done = 0
+    for batch in _batches(cache):
+        ragged = tokenizer.tokenize([s for document in batch for s in document.sentences])
+        token_ids, lengths = ragged.flat_values.numpy(), ragged.row_lengths().numpy()
+        unknown += int(np.count_nonzero(token_ids == tokenizer.vocabulary.unknown_id))
+        sentence_ends = np.cumsum([len(document.sentences) for document in batch])
+        token_ends = np.cumsum(lengths)[sentence_ends - 1]
+        starts = zip([0, *sentence_ends[:-1]], [0, *token_ends[:-1]], strict=True)
+        ends = zip(sentence_ends, token_ends, strict=True)
+        for document, (s, t), (s_end, t_end) in zip(batch, starts, ends, strict=True):
+            writers["held_out" if document.split_hash < threshold else "train"].add(
+                document.document_id, token_ids[t:t_end], lengths[s:s_end], document.is_pair
+            )
+        done += len(batch)
+        progress("tokens", done)
+    return unknown

@@ -1,0 +1,55 @@
+"""SQuAD JSON (1.1, 2.0 and sets in their form) to documents."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hierbert_tf.corpus.document import Document
+from hierbert_tf.corpus.files import read_bytes
+from hierbert_tf.corpus.plain_text import split_paragraphs
+from hierbert_tf.corpus.statistics import ReadStatistics
+from hierbert_tf.errors import InputError
+
+
+def _get(node: Any, key: str, kind: type, place: str) -> Any:
+    if not isinstance(node, dict) or not isinstance(node.get(key), kind):
+        wanted = "a list" if kind is list else "a text"
+        raise InputError(f"{place}: no {key!r} with {wanted}: this is not SQuAD's form.")
+    return node[key]
+
+
+def read_squad(path: Path, statistics: ReadStatistics) -> Iterator[Document]:
+    """Yields, for each paragraph, its context and then its questions, as two documents.
+
+    Questions of a context do not follow from each other as sentences of a text do, but they are
+    text of the task; both documents go to the same split. The file is read whole: SQuAD's own have
+    5 to 40 MB.
+
+    Args:
+        path: the file.
+        statistics: counters.
+
+    Raises:
+        InputError: no JSON (names file and line), or not in SQuAD's form (names the place).
+    """
+    raw = b"".join(read_bytes(path, statistics))
+    try:
+        root = json.loads(statistics.decode(raw))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{str(path)!r}: not valid JSON ({error}).") from error
+    for i, article in enumerate(_get(root, "data", list, repr(str(path)))):
+        article_place = f"{str(path)!r}, data[{i}]"
+        for j, paragraph in enumerate(_get(article, "paragraphs", list, article_place)):
+            place = f"{article_place}.paragraphs[{j}]"
+            context = statistics.clean(_get(paragraph, "context", str, place))
+            paragraphs = split_paragraphs(context)
+            if paragraphs:
+                yield Document(paragraphs, group=context)
+            questions = (
+                statistics.clean(_get(item, "question", str, f"{place}.qas[{k}]"))
+                for k, item in enumerate(_get(paragraph, "qas", list, place))
+            )
+            texts = tuple(text for text in (" ".join(q.split()) for q in questions) if text)
+            if texts:
+                yield Document(texts, group=context)

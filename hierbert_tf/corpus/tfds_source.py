@@ -1,0 +1,63 @@
+"""TensorFlow Datasets as a text source."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from hierbert_tf.corpus.document import Document
+from hierbert_tf.corpus.json_lines import pair_or_single
+from hierbert_tf.corpus.plain_text import split_paragraphs
+from hierbert_tf.corpus.statistics import ReadStatistics
+from hierbert_tf.errors import InputError
+
+
+def read_tfds(
+    name: str,
+    split: str,
+    fields: tuple[str, ...],
+    statistics: ReadStatistics,
+    data_dir: str = "",
+) -> Iterator[Document]:
+    """Yields one document an example, in the data set's own order.
+
+    Args:
+        name: TFDS name, such as `glue/rte`.
+        split: such as `train` or `train[:10%]`.
+        fields: the text field, or the two fields of a pair.
+        statistics: counters.
+        data_dir: where TFDS keeps its data; empty: its default. Missing data are downloaded.
+
+    Raises:
+        InputError: no name, no fields, an unknown field, or TFDS cannot load the data set.
+    """
+    if not name:
+        raise InputError("format `tfds` needs `tfds_name`, such as `glue/rte`.")
+    if len(fields) not in (1, 2):
+        raise InputError(f"TFDS source {name!r} needs `fields`: one text field, or two of a pair.")
+    # Imported here: it takes a second and loads TensorFlow, and most sources do not need it.
+    import tensorflow_datasets as tfds
+
+    try:
+        examples: Any = tfds.load(
+            name, split=split, data_dir=data_dir or None, shuffle_files=False, download=True
+        )
+    except Exception as error:  # TFDS raises errors of a dozen kinds; all say the same to a user
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"TFDS cannot load {name!r}, split {split!r}: {reason}") from error
+    known = examples.element_spec
+    for field in fields:
+        if not isinstance(known, dict) or field not in known or known[field].dtype != "string":
+            names = ", ".join(map(repr, known)) if isinstance(known, dict) else repr(known)
+            raise InputError(
+                f"TFDS source {name!r} has no text field {field!r} (there are {names})."
+            )
+    for example in examples.map(lambda example: [example[field] for field in fields]):
+        texts = [statistics.decode(value.numpy()) for value in example]
+        statistics.text_bytes += sum(len(text) for text in texts)
+        document: Document | None
+        if len(texts) == 2:
+            document = pair_or_single(texts[0], texts[1])
+        else:
+            paragraphs = split_paragraphs(texts[0])
+            document = Document(paragraphs) if paragraphs else None
+        if document:
+            yield document
