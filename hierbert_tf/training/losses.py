@@ -27,12 +27,14 @@ def token_cross_entropy(labels: Any, logits: Any, weights: Any) -> Any:
     Example:
 
     >>> import numpy as np
-    >>> values = token_cross_entropy(np.array([1, -1]), np.zeros([2, 4], "float32"), np.array([1., 0.]))
-    >>> [round(float(value), 4) for value in values]  # log(4), and nothing for the unlabelled item
+    >>> labels, weights = np.array([1, -1]), np.array([1.0, 0.0])
+    >>> losses = token_cross_entropy(labels, np.zeros([2, 4], "float32"), weights)
+    >>> [round(float(loss), 4) for loss in losses]  # log(4), and nothing for the unlabelled item
     [1.3863, 0.0]
     """
     weights = ops.cast(weights, "float32")
-    # An unlabelled item may carry any label; out of range, the op fails on CPU and gives NaN on GPU.
+    # An unlabelled item may carry any label; out of range, the op fails on CPU and gives NaN on
+    # GPU.
     labels = ops.where(ops.equal(weights, 0.0), 0, ops.cast(labels, "int32"))
     # float16 cannot hold the log-sum-exp over a vocabulary.
     logits = ops.cast(logits, "float32")
@@ -56,7 +58,8 @@ def weighted_sums(labels: Any, logits: Any, weights: Any) -> tuple[Any, Any, Any
 
     >>> import numpy as np
     >>> logits = np.array([[9.0, 0.0], [9.0, 0.0], [0.0, 9.0]], "float32")
-    >>> loss, weight, correct = weighted_sums(np.array([0, 1, 1]), logits, np.array([1.0, 1.0, 0.0]))
+    >>> labels, weights = np.array([0, 1, 1]), np.array([1.0, 1.0, 0.0])
+    >>> loss, weight, correct = weighted_sums(labels, logits, weights)
     >>> round(float(loss), 3), float(weight), float(correct)
     (9.0, 2.0, 1.0)
     """
@@ -98,8 +101,8 @@ class GlobalMeanCrossEntropy(keras.losses.Loss):
 
     Keras' own `mean_with_sample_weight` divides by one replica's sum of weights, and its default
     reduction by the number of items, labelled or not. This divides by the all-reduced sum of
-    weights, so that Keras' sum of the replicas' gradients is the gradient of the global mean. On one
-    device it equals `mean_with_sample_weight`; if no item has a weight it is 0.
+    weights, so that Keras' sum of the replicas' gradients is the gradient of the global mean. On
+    one device it equals `mean_with_sample_weight`; if no item has a weight it is 0.
 
     Args:
         name: name of the loss.
@@ -126,7 +129,7 @@ class GlobalMeanCrossEntropy(keras.losses.Loss):
     ) -> None:
         if reduction != "mean_with_sample_weight":
             raise ValueError(
-                f"GlobalMeanCrossEntropy is a weighted mean; reduction={reduction!r} is not possible"
+                f"GlobalMeanCrossEntropy is a weighted mean, reduction={reduction!r} cannot be"
             )
         super().__init__(name=name, reduction=reduction, dtype=dtype)
 

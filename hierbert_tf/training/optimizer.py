@@ -1,8 +1,9 @@
 """AdamW that is right for repeated ids, clips the summed gradient, and never applies a bad one.
 
-Keras' AdamW on the TensorFlow backend squares the slices of an embedding's gradient one by one, so a
-token that occurs 6 times in a batch moves sqrt(6) too far; and under `tf.distribute` it clips each
-replica's gradient before the sum. Both are put right here, for `model.fit` and for our own loop.
+Keras' AdamW on the TensorFlow backend squares the slices of an embedding's gradient one by one, so
+a token that occurs 6 times in a batch moves sqrt(6) too far; and under `tf.distribute` it clips
+each replica's gradient before the sum. Both are put right here, for `model.fit` and for our own
+loop.
 """
 
 from collections.abc import Iterable, Sequence
@@ -37,10 +38,10 @@ def densify(gradient: Any) -> tf.Tensor:
 class AdamW(keras.optimizers.AdamW):
     """Adam with decoupled weight decay (TensorFlow backend).
 
-    Differs from Keras' AdamW in five points: gradients are densified; weight decay leaves biases and
-    LayerNorm alone (embeddings *are* decayed, as in BERT); under `tf.distribute` the gradients are
-    summed over the replicas first and clipped by their global norm after; a gradient that is not
-    finite changes nothing, neither weights nor moments nor the step count; and each variable is
+    Differs from Keras' AdamW in five points: gradients are densified; weight decay leaves biases
+    and LayerNorm alone (embeddings *are* decayed, as in BERT); under `tf.distribute` the gradients
+    are summed over the replicas first and clipped by their global norm after; a gradient that is
+    not finite changes nothing, neither weights nor moments nor the step count; and each variable is
     updated by one fused op (about half the time of Keras' chain of ops on a CPU).
 
     Args:
@@ -117,20 +118,18 @@ class AdamW(keras.optimizers.AdamW):
             permitted: bool scalar, the same on every replica; False leaves everything as it is.
 
         Returns:
-            float32 scalar: global norm of the summed gradient, after `factor`, before clipping. If it
-            is not finite nothing was updated.
+            float32 scalar: global norm of the summed gradient, after `factor`, before clipping. If
+            it is not finite nothing was updated.
         """
         variables = list(
             self._trainable_variables if trainable_variables is None else trainable_variables
         )
-        if not self.built:
+        if not self.built:  # type: ignore[has-type]
             with keras.name_scope(self.name):
                 self.build(variables)
             self.built = True
         self._check_variables_are_known(variables)
-        pairs = [
-            (densify(g), v) for g, v in zip(grads, variables, strict=True) if g is not None
-        ]
+        pairs = [(densify(g), v) for g, v in zip(grads, variables, strict=True) if g is not None]
         gradients = sum_over_replicas([gradient for gradient, _ in pairs])
         if self.loss_scale_factor:
             factor = factor / self.loss_scale_factor
@@ -217,9 +216,7 @@ class AdamW(keras.optimizers.AdamW):
             beta2=scalar["beta_2"],
             epsilon=scalar["epsilon"],
             # NaN * 0 is 0 here, which plain multiplication would not give.
-            grad=tf.math.multiply_no_nan(
-                tf.cast(gradient, variable.dtype), scalar["factor"]
-            ),
+            grad=tf.math.multiply_no_nan(tf.cast(gradient, variable.dtype), scalar["factor"]),
         )
 
     def _use_weight_decay(self, variable: Any) -> bool:

@@ -15,9 +15,9 @@ DECAYS = ("linear", "cosine", "constant")
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warmup to a peak, then a decay to 0 at the last step (or none).
 
-    Step 0 takes peak / warmup_steps, not 0, so that no step is wasted; step `warmup_steps - 1` takes
-    the peak; step `steps` would take 0. Keras' `PolynomialDecay` has no warmup and its `CosineDecay`
-    starts at exactly 0, hence this class; the decays agree with theirs.
+    Step 0 takes peak / warmup_steps, not 0, so that no step is wasted; step `warmup_steps - 1`
+    takes the peak; step `steps` would take 0. Keras' `PolynomialDecay` has no warmup and its
+    `CosineDecay` starts at exactly 0, hence this class; the decays agree with theirs.
 
     Args:
         peak: highest learning rate.

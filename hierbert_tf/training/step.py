@@ -56,8 +56,8 @@ def batch_rows(batch: Batch, part: Any, parts: int) -> Batch:
 class TrainingStep:
     """Losses, gradients and one update of the weights, for a global batch.
 
-    Every replica receives the whole global batch and takes its own rows, so that the sums of weights
-    that the losses are divided by need no communication and are the same everywhere:
+    Every replica receives the whole global batch and takes its own rows, so that the sums of
+    weights that the losses are divided by need no communication and are the same everywhere:
     loss = sum over tasks of weight * (sum of weighted losses / sum of weights), both sums over the
     global batch. The gradients are summed over micro-batches and replicas, clipped, applied once.
 
@@ -99,8 +99,8 @@ class TrainingStep:
         self.replicas = self.strategy.num_replicas_in_sync
         if jit_compile and self.replicas > 1:
             raise InputError(
-                f"training.xla is on with {self.replicas} replicas, but TensorFlow compiles the step "
-                "for one device only; set training.xla to false or run on one device."
+                f"training.xla is on with {self.replicas} replicas, but TensorFlow compiles the "
+                "step for one device only; set training.xla to false or run on one device."
             )
         self.trained = tuple(task for task in self.tasks if task.weight)
         if not self.trained:
@@ -173,7 +173,8 @@ class TrainingStep:
         if size % (self.replicas * self.accumulation):
             raise InputError(
                 f"a batch of {size} sequences does not divide into {self.replicas} replicas x "
-                f"{self.accumulation} micro-batches; change data.batch_size or training.accumulation."
+                f"{self.accumulation} micro-batches; change data.batch_size or "
+                "training.accumulation."
             )
         if self.jit_compile:
             return tf.function(self._run, jit_compile=True)

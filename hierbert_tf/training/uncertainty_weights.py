@@ -12,8 +12,8 @@ class UncertaintyWeights(keras.layers.Layer):
     """One learned log-variance s a task; its loss counts exp(-s) * loss + s / 2.
 
     That is the form of Kendall et al. for classification: with s = log(sigma^2) the exact
-    log-likelihood of a softmax at temperature sigma^2 is approximated by loss / sigma^2 + log(sigma).
-    s starts at 0 (each task counts as given) and is never decayed.
+    log-likelihood of a softmax at temperature sigma^2 is approximated by loss / sigma^2 +
+    log(sigma). s starts at 0 (each task counts as given) and is never decayed.
 
     Args:
         tasks: names of the tasks.
@@ -25,8 +25,8 @@ class UncertaintyWeights(keras.layers.Layer):
     Example:
 
     >>> layer = UncertaintyWeights(["masked_lm", "next_sentence"])
-    >>> total = layer({"masked_lm": 3.0, "next_sentence": 0.5}, {"masked_lm": 1., "next_sentence": 1.})
-    >>> float(total)
+    >>> losses = {"masked_lm": 3.0, "next_sentence": 0.5}
+    >>> float(layer(losses, {"masked_lm": 1.0, "next_sentence": 1.0}))
     3.5
     """
 
@@ -47,8 +47,8 @@ class UncertaintyWeights(keras.layers.Layer):
 
         Args:
             losses: float32 scalar a task; may be one replica's or micro-batch's share of its loss.
-            present: float32 scalar a task, the same share of 1: sums to 1 where the global batch has
-                labels of the task, else to 0, so that an absent task's s does not drift.
+            present: float32 scalar a task, the same share of 1: sums to 1 where the global batch
+                has labels of the task, else to 0, so that an absent task's s does not drift.
 
         Returns:
             float32 scalar.

@@ -1,0 +1,245 @@
+"""The training loop: steps, evaluations and checkpoints, in an order that a resume can repeat."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from hierbert_tf.config import RunConfig
+from hierbert_tf.errors import RunStopped
+from hierbert_tf.training.checkpoints import Checkpoints
+from hierbert_tf.training.evaluation_step import EvaluationStep
+from hierbert_tf.training.gradient_cosine import GradientCosine
+from hierbert_tf.training.interruption import Interruption
+from hierbert_tf.training.metric_window import MetricWindow
+from hierbert_tf.training.monitor.monitor import Monitor
+from hierbert_tf.training.optimizer import AdamW
+from hierbert_tf.training.step import TrainingStep
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a call of `train` ended.
+
+    Args:
+        step: optimizer steps done.
+        held_out: metrics on the held-out documents by step, as far as this process (or the
+            monitor's CSV from earlier ones) knows; the first is of step 0, the last of the end.
+        exit_code: 0, or what the process should exit with after a signal (143 SIGTERM, 130 Ctrl-C).
+    """
+
+    step: int
+    held_out: dict[int, dict[str, float]] = field(default_factory=dict)
+    exit_code: int = 0
+
+
+def train(
+    model: keras.Model,
+    optimizer: AdamW,
+    train_batches_from: Callable[[int], tf.data.Dataset],
+    held_out: Callable[[], tf.data.Dataset],
+    config: RunConfig,
+    *,
+    checkpoints: Checkpoints,
+    monitor: Monitor | None = None,
+    strategy: tf.distribute.Strategy | None = None,
+    start_step: int = 0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> TrainingResult:
+    """Trains until `config.training.steps`, a signal, or a failure.
+
+    At a step that several things fall on they come in this order: log, evaluation, cosines,
+    checkpoint. So everything written before a checkpoint belongs to it, and a resumed run repeats
+    the rest. What a step does depends on nothing but the checkpoint and the step's number: dropout
+    seeds are variables of the model, the batches are a function of the step.
+
+    Args:
+        model: functional model: dict of int32 features -> dict of logits by task name.
+        optimizer: ours.
+        train_batches_from: number of steps done -> the batches from the next step on.
+        held_out: the held-out batches, each time the same.
+        config: the run's settings.
+        checkpoints: where to save; at `start_step` > 0 that step's is restored first.
+        monitor: what is shown and written; None: nothing.
+        strategy: the one the model was created under; None: the current one.
+        start_step: optimizer steps done before.
+        callbacks: Keras callbacks; they get each step's metrics (which costs a wait for the
+            device), and may set `model.stop_training`.
+
+    Returns:
+        The step reached, the held-out metrics, and the exit code.
+
+    Raises:
+        RunStopped: a loss was not finite, the data ended, or the disk was full.
+        InputError: a checkpoint does not fit, or the folder cannot be written.
+    """
+    loop = _Loop(model, optimizer, config, monitor, checkpoints, strategy)
+    checkpoints.remove_leftovers()
+    if start_step:
+        checkpoints.at(start_step).restore(model.variables, loop.step.state_variables)
+    shown = keras.callbacks.CallbackList(list(callbacks), model=model) if callbacks else None
+    # The strategy exists by now: making it would have replaced these handlers.
+    with Interruption() as interruption:
+        try:
+            return loop.run(train_batches_from, held_out, start_step, interruption, shown)
+        finally:
+            if monitor is not None:
+                monitor.close()
+
+
+class _Loop:
+    """The state of one call of `train`."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        optimizer: AdamW,
+        config: RunConfig,
+        monitor: Monitor | None,
+        checkpoints: Checkpoints,
+        strategy: tf.distribute.Strategy | None,
+    ) -> None:
+        settings = config.training
+        self.model = model
+        self.config = config
+        self.monitor = monitor
+        self.checkpoints = checkpoints
+        self.step = TrainingStep(
+            model,
+            config.tasks,
+            optimizer,
+            strategy,
+            accumulation=settings.accumulation,
+            jit_compile=settings.xla,
+            uncertainty_weights=settings.uncertainty_weights,
+        )
+        self.evaluation = EvaluationStep(model, config.tasks, strategy)
+        self.cosine = (
+            GradientCosine(model, config.tasks, strategy)
+            if monitor is not None and config.monitor.cosine_every and len(config.tasks) > 1
+            else None
+        )
+        self.held_out: dict[int, dict[str, float]] = {}
+        self.window = MetricWindow()
+        self.saved = -1
+
+    def run(
+        self,
+        train_batches_from: Callable[[int], tf.data.Dataset],
+        held_out: Callable[[], tf.data.Dataset],
+        start_step: int,
+        interruption: Interruption,
+        callbacks: keras.callbacks.CallbackList | None,
+    ) -> TrainingResult:
+        every, steps = self.config.monitor, self.config.training.steps
+        self.saved = start_step
+        if self.monitor is not None:
+            self.held_out = self.monitor.on_start(self.model, start_step)
+        if start_step not in self.held_out and (start_step == 0 or start_step >= steps):
+            self._evaluate(start_step, held_out)
+        if callbacks is not None:
+            self.model.stop_training = False
+            callbacks.on_train_begin()
+        number, batches = start_step, iter(train_batches_from(start_step))
+        self.window.resume()
+        while number < steps and not interruption.requested:
+            if callbacks is not None:
+                callbacks.on_train_batch_begin(number)
+            batch, waited = self._next(batches, number)
+            metrics = self.step(batch)
+            number += 1
+            self.window.add(number, metrics, waited)
+            if self.monitor is not None:
+                self.monitor.on_step(number)
+            last = number == steps
+            if number == start_step + 1:
+                # The first step also built the graph: not a time to judge the speed by.
+                self._check_finite()
+                self.window.restart_clock()
+            if last or number % every.log_every == 0:
+                self._log(number)
+            if last or (every.evaluate_every and number % every.evaluate_every == 0):
+                self._evaluate(number, held_out)
+            if self.cosine is not None and (last or number % every.cosine_every == 0):
+                self._measure_cosines(number, batch)
+            if last or number % every.checkpoint_every == 0:
+                self._save(number)
+            if callbacks is not None:
+                callbacks.on_train_batch_end(number - 1, _numbers(metrics))
+                if self.model.stop_training:
+                    break
+        self._check_finite()
+        if number > self.saved:
+            self._save(number)
+        if callbacks is not None:
+            callbacks.on_train_end()
+        if self.monitor is not None:
+            self.monitor.on_end(number, finished=number >= steps)
+        return TrainingResult(number, self.held_out, interruption.exit_code)
+
+    def _next(self, batches: Iterator[Any], number: int) -> tuple[Any, float]:
+        """The next batch and the seconds it took to come."""
+        started = time.perf_counter()
+        try:
+            batch = next(batches)
+        except StopIteration:
+            raise RunStopped(
+                f"The data ended after step {number} of {self.config.training.steps}; "
+                "give more text or lower training.steps."
+            ) from None
+        return batch, time.perf_counter() - started
+
+    def _check_finite(self) -> None:
+        """Raises at the first bad step since the last log; the weights are those before it."""
+        failed = self.window.first_failure()
+        if failed is None:
+            return
+        step, metrics = failed
+        raise RunStopped(
+            f"Training stopped at step {step}: {self.step.failure(metrics)}; the weights were left "
+            f"as they were and the last checkpoint is of step {max(self.saved, 0)}: lower "
+            "training.learning_rate or look at that step's batch, then start again."
+        )
+
+    def _log(self, number: int) -> None:
+        self._check_finite()
+        if self.monitor is not None:
+            self.monitor.on_log(number, self.window.means())
+        self.window = MetricWindow()
+        self.window.resume()
+
+    def _evaluate(self, number: int, held_out: Callable[[], tf.data.Dataset]) -> None:
+        self._check_finite()
+        self.window.pause()
+        batches = held_out()
+        if self.config.monitor.evaluation_batches:
+            batches = batches.take(self.config.monitor.evaluation_batches)
+        self.held_out[number] = self.evaluation.evaluate(batches)
+        if self.monitor is not None:
+            self.monitor.on_evaluate(number, self.held_out[number])
+        self.window.resume()
+
+    def _measure_cosines(self, number: int, batch: Any) -> None:
+        self._check_finite()
+        self.window.pause()
+        if self.cosine is not None and self.monitor is not None:
+            self.monitor.on_cosine(number, self.cosine(batch))
+        self.window.resume()
+
+    def _save(self, number: int) -> None:
+        self._check_finite()
+        self.window.pause()
+        self.checkpoints.save(number, self.model.variables, self.step.state_variables)
+        self.saved = number
+        self.window.resume()
+
+
+def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
+    """A step's metrics as Python numbers, under the names that Keras callbacks expect."""
+    numbers = {name: float(value) for name, value in metrics.items()}
+    total = numbers.pop("total/loss", math.nan)
+    return {"loss": total, **numbers}

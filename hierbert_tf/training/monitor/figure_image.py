@@ -1,0 +1,44 @@
+"""Matplotlib figures as arrays and files, without a display or global state."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from hierbert_tf.training.checkpoint import write_error
+
+
+def figure_image(figure: Figure) -> np.ndarray:
+    """The figure's pixels.
+
+    Returns:
+        uint8 `[height, width, 4]`, red, green, blue, opacity.
+
+    Example:
+
+    >>> figure_image(Figure(figsize=(1, 2), dpi=10)).shape
+    (20, 10, 4)
+    """
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba()).copy()
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Writes the figure as PNG, whole or not at all.
+
+    Raises:
+        RunStopped: the disk is full.
+        InputError: the folder cannot be written.
+    """
+    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    FigureCanvasAgg(figure)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(temporary, format="png")
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise write_error(path, error) from error

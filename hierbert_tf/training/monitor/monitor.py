@@ -1,0 +1,174 @@
+"""Everything a person sees of a run, behind one object."""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hierbert_tf.config import RunConfig
+from hierbert_tf.training.gradient_cosine import Cosines
+from hierbert_tf.training.monitor.architecture import architecture_figure
+from hierbert_tf.training.monitor.figure_image import write_figure
+from hierbert_tf.training.monitor.metrics_csv import MetricsCsv
+from hierbert_tf.training.monitor.plots import (
+    cosine_name,
+    cosine_plot,
+    optimizer_plot,
+    task_plot,
+)
+from hierbert_tf.training.monitor.progress import Progress
+from hierbert_tf.training.monitor.tensorboard import TensorBoard
+
+
+class Monitor:
+    """Progress bar, TensorBoard, `metrics.csv`, `plots/*.png` and `architecture.png` of a run.
+
+    Args:
+        folder: the run folder.
+        config: the run's settings.
+        chance: `loss` and `accuracy` of guessing, by task name; drawn into the plots.
+        words: the vocabulary, for the projector.
+        token_embeddings: model -> float32 `[V, H]`, for the projector; None: no projector.
+        show_progress: write the progress bar.
+        tensorboard: write TensorBoard's files.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        config: RunConfig,
+        chance: Mapping[str, Mapping[str, float]] | None = None,
+        words: Sequence[str] = (),
+        token_embeddings: Callable[[Any], np.ndarray] | None = None,
+        show_progress: bool = True,
+        tensorboard: bool = True,
+    ) -> None:
+        self.folder = Path(folder)
+        self.config = config
+        self.chance = dict(chance or {})
+        self.words = words
+        self.token_embeddings = token_embeddings
+        self.show_progress = show_progress
+        self.writes_tensorboard = tensorboard
+        self.tensorboard: TensorBoard | None = None
+        self.progress: Progress | None = None
+        self.csv: MetricsCsv | None = None
+        self._model: Any = None
+        self._texts: list[tuple[int, str, str]] = []
+
+    def on_start(self, model: Any, start_step: int) -> dict[int, dict[str, float]]:
+        """Opens the files; later points of an interrupted run are dropped.
+
+        Args:
+            model: the model.
+            start_step: steps done before.
+
+        Returns:
+            The held-out metrics that earlier processes of the run wrote, by step.
+
+        Raises:
+            InputError: the run folder cannot be written.
+        """
+        self._model = model
+        self.csv = MetricsCsv(self.folder / "metrics.csv", start_step)
+        if self.writes_tensorboard:
+            self.tensorboard = TensorBoard(self.folder / "tensorboard", start_step)
+        figure = architecture_figure(self.config.encoder, self.config.tasks)
+        write_figure(figure, self.folder / "architecture.png")
+        if self.tensorboard is not None:
+            self.tensorboard.image(start_step, "architecture", figure)
+        for step, name, text in self._texts:
+            self.write_text(name, text, step)
+        self._texts = []
+        self._write_projector()
+        self.progress = Progress(self.config.training.steps, start_step, shown=self.show_progress)
+        return self.csv.read("held_out")
+
+    def on_step(self, step: int) -> None:
+        """Moves the bar."""
+        if self.progress is not None:
+            self.progress.step(step)
+
+    def on_log(self, step: int, values: Mapping[str, float]) -> None:
+        """Takes the means since the last log, as `MetricWindow.means` gives them."""
+        self._write(step, "train", values)
+        if self.progress is not None:
+            self.progress.log(step, values)
+
+    def on_evaluate(self, step: int, values: Mapping[str, float]) -> None:
+        """Takes the held-out metrics, as `EvaluationStep.evaluate` gives them."""
+        self._write(step, "held_out", values)
+
+    def on_cosine(self, step: int, cosines: Cosines) -> None:
+        """Takes the gradient cosines, as `GradientCosine` gives them."""
+        values = {
+            cosine_name(pair, layer): value
+            for pair, layers in cosines.items()
+            for layer, value in layers.items()
+        }
+        if self.csv is None:
+            return
+        self.csv.write(step, "cosine", values)
+        if self.tensorboard is not None:
+            self.tensorboard.cosines(step, values)
+            self.tensorboard.image(step, "gradient_cosine", cosine_plot(self.csv.read("cosine")))
+
+    def write_text(self, name: str, text: str, step: int = 0) -> None:
+        """Writes a Markdown text to TensorBoard, also before the start: a decoded batch."""
+        if self.tensorboard is not None:
+            self.tensorboard.text(step, name, text)
+        elif self._model is None:
+            self._texts.append((step, name, text))
+
+    def on_end(self, step: int, finished: bool = True) -> None:
+        """Draws the plots and writes the projector's embeddings.
+
+        Args:
+            step: steps done.
+            finished: the run reached its last step; False: a signal stopped it.
+        """
+        if self.progress is not None:
+            self.progress.close()
+        self.write_plots()
+        self._write_projector()
+
+    def write_plots(self) -> None:
+        """Draws `plots/*.png` from the CSV."""
+        if self.csv is None:
+            return
+        train, held_out = self.csv.read("train"), self.csv.read("held_out")
+        plots = self.folder / "plots"
+        for task in self.config.tasks:
+            figure = task_plot(task.name, train, held_out, self.chance.get(task.name))
+            write_figure(figure, plots / f"{task.name}.png")
+        if train:
+            write_figure(optimizer_plot(train), plots / "optimizer.png")
+        cosines = self.csv.read("cosine")
+        if cosines:
+            write_figure(cosine_plot(cosines), plots / "gradient_cosine.png")
+
+    def close(self) -> None:
+        """Closes the files; also after a failure."""
+        for part in (self.progress, self.tensorboard, self.csv):
+            if part is not None:
+                part.close()
+
+    def _write(self, step: int, split: str, values: Mapping[str, float]) -> None:
+        if self.csv is not None:
+            self.csv.write(step, split, values)
+        if self.tensorboard is not None:
+            self.tensorboard.scalars(step, split, values)
+
+    def _write_projector(self) -> None:
+        if self.tensorboard is None or self.token_embeddings is None:
+            return
+        embeddings = np.asarray(self.token_embeddings(self._model))
+        if len(embeddings) != len(self.words):
+            warnings.warn(
+                f"no projector: {len(self.words)} words for {len(embeddings)} token embeddings",
+                stacklevel=2,
+            )
+            return
+        self.tensorboard.projector(embeddings, self.words)

@@ -1,0 +1,121 @@
+"""A run's plots: loss and accuracy a task, learning rate, gradient cosines."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+Series = Mapping[int, Mapping[str, float]]
+
+BLUE, ORANGE, GREY = "#1f5fa8", "#d1642b", "#8a8f98"
+
+
+def _new(width: float, height: float, columns: int) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(width, height), dpi=130, layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False)[0]
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(True, color="#e6e8eb", linewidth=0.8)
+        axis.set_axisbelow(True)
+        axis.set_xlabel("step")
+    return figure, axes
+
+
+def _points(series: Series, name: str) -> tuple[list[int], list[float]]:
+    steps = [step for step, values in series.items() if name in values]
+    return steps, [series[step][name] for step in steps]
+
+
+def task_plot(
+    task: str, train: Series, held_out: Series, chance: Mapping[str, float] | None = None
+) -> Figure:
+    """Loss and accuracy of one task over the steps, with the level that chance reaches.
+
+    Args:
+        task: the task's name.
+        train: `{step: {"<task>/loss": ..., "<task>/accuracy": ...}}`.
+        held_out: likewise, on held-out documents.
+        chance: `loss` and `accuracy` of a guess without reading, where known.
+    """
+    figure, axes = _new(9.0, 3.4, 2)
+    for axis, kind in zip(axes, ("loss", "accuracy"), strict=True):
+        name = f"{task}/{kind}"
+        steps, values = _points(train, name)
+        axis.plot(steps, values, color=BLUE, linewidth=1.2, alpha=0.75, label="train")
+        steps, values = _points(held_out, name)
+        axis.plot(steps, values, color=ORANGE, linewidth=2, marker="o", ms=4, label="held out")
+        level = (chance or {}).get(kind)
+        if level is not None:
+            axis.axhline(level, color=GREY, linestyle=(0, (4, 3)), linewidth=1.2, label="chance")
+        axis.set_ylabel("loss (nats)" if kind == "loss" else "accuracy")
+        axis.set_title(kind, fontsize=11, loc="left")
+    axes[0].legend(frameon=False, fontsize=9)
+    figure.suptitle(task.replace("_", " "), fontsize=13, fontweight="bold")
+    return figure
+
+
+def optimizer_plot(train: Series) -> Figure:
+    """Learning rate and gradient norm over the steps."""
+    figure, axes = _new(9.0, 3.0, 2)
+    for axis, name in zip(axes, ("learning_rate", "gradient_norm"), strict=True):
+        axis.plot(*_points(train, name), color=BLUE, linewidth=1.5)
+        axis.set_title(name.replace("_", " "), fontsize=11, loc="left")
+        axis.set_ylim(bottom=0)
+    axes[0].ticklabel_format(axis="y", style="sci", scilimits=(-3, 3))
+    return figure
+
+
+def cosine_name(pair: Sequence[str], layer: str) -> str:
+    """Name of one cosine among a run's metrics.
+
+    Example:
+
+    >>> cosine_name(("next_sentence", "masked_lm"), "encoder_block_1")
+    'next_sentence~masked_lm/encoder_block_1'
+    """
+    return f"{pair[0]}~{pair[1]}/{layer}"
+
+
+def cosine_plot(history: Series) -> Figure:
+    """Heat maps of the gradient cosines: a panel a pair of tasks, layers upward, steps rightward.
+
+    Args:
+        history: `{step: {"<task>~<other>/<layer>": cosine}}`; NaN is drawn as blank.
+    """
+    steps = sorted(history)
+    names = list(dict.fromkeys(name for step in steps for name in history[step]))
+    pairs = list(dict.fromkeys(name.partition("/")[0] for name in names))
+    layers = list(dict.fromkeys(name.partition("/")[2] for name in names))
+    columns = max(1, len(pairs))
+    figure = Figure(
+        figsize=(1.6 + 3.4 * columns, 1.3 + 0.36 * max(3, len(layers))),
+        dpi=130,
+        layout="constrained",
+    )
+    axes = figure.subplots(1, columns, squeeze=False, sharey=True)[0]
+    image = None
+    for axis, pair in zip(axes, pairs, strict=False):
+        table = np.array(
+            [[history[s].get(f"{pair}/{layer}", np.nan) for s in steps] for layer in layers]
+        )
+        image = axis.imshow(
+            table, cmap="RdBu", vmin=-1, vmax=1, aspect="auto", origin="lower", interpolation="none"
+        )
+        if len(steps) <= 3:  # few enough to read
+            for (row, column), value in np.ndenumerate(table):
+                shown = "" if np.isnan(value) else f"{value:+.2f}"
+                colour = "white" if abs(value) > 0.6 else "#222222"
+                axis.text(column, row, shown, ha="center", va="center", fontsize=9, color=colour)
+        ticks = np.unique(np.linspace(0, len(steps) - 1, min(5, len(steps))).round().astype(int))
+        axis.set_xticks(ticks, [str(steps[tick]) for tick in ticks])
+        axis.set_yticks(range(len(layers)), [layer.replace("_", " ") for layer in layers])
+        axis.tick_params(length=0)
+        axis.spines[:].set_visible(False)
+        axis.set_xlabel("step")
+        axis.set_title(pair.replace("_", " ").replace("~", " and "), fontsize=10)
+    if image is not None:
+        bar = figure.colorbar(image, ax=list(axes), shrink=0.9, pad=0.02)
+        bar.set_label("cosine of gradients")
+        bar.outline.set_visible(False)  # type: ignore[operator]
+    return figure

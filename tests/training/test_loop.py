@@ -1,0 +1,221 @@
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_model import TASKS, tiny_batch, tiny_dataset, tiny_model
+
+from hierbert_tf.config import MonitorConfig, RunConfig, TrainingConfig
+from hierbert_tf.errors import InputError, RunStopped
+from hierbert_tf.training.checkpoints import Checkpoints
+from hierbert_tf.training.loop import train
+from hierbert_tf.training.monitor.monitor import Monitor
+from hierbert_tf.training.optimizer import AdamW
+
+CONFIG = RunConfig(
+    tasks=TASKS,
+    training=TrainingConfig(steps=6, uncertainty_weights=True),
+    monitor=MonitorConfig(
+        log_every=2, evaluate_every=3, cosine_every=2, checkpoint_every=2, keep_checkpoints=2
+    ),
+)
+
+
+def held_out() -> tf.data.Dataset:
+    return tiny_dataset(990, 993)
+
+
+def run(folder: Path, config: RunConfig = CONFIG, batches=tiny_dataset, start=0, **kwargs):
+    model = tiny_model(dropout=0.4)
+    optimizer = AdamW(0.02, global_clipnorm=1.0)
+    checkpoints = Checkpoints(folder / "checkpoints", config.monitor.keep_checkpoints)
+    result = train(
+        model,
+        optimizer,
+        batches,
+        held_out,
+        config,
+        checkpoints=checkpoints,
+        start_step=start,
+        **kwargs,
+    )
+    return result, model, optimizer
+
+
+def state(model, optimizer) -> list[np.ndarray]:
+    return [v.numpy() for v in (*model.variables, *optimizer.variables)]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    monitor = Monitor(
+        folder,
+        CONFIG,
+        chance={"masked_lm": {"loss": 2.4, "accuracy": 0.1}},
+        words=[f"w{n}" for n in range(11)],
+        token_embeddings=lambda model: model.get_layer("embeddings").get_weights()[0],
+        show_progress=False,
+    )
+    monitor.write_text("batch", "| decoded |")
+    return folder, *run(folder, monitor=monitor)
+
+
+def test_the_end_is_trained_evaluated_and_saved(whole):
+    folder, result, _, optimizer = whole
+    assert (result.step, result.exit_code, int(optimizer.iterations)) == (6, 0, 6)
+    assert list(result.held_out) == [0, 3, 6]
+    assert result.held_out[6]["masked_lm/loss"] != result.held_out[0]["masked_lm/loss"]
+    names = sorted(path.name for path in (folder / "checkpoints").iterdir())
+    assert names == ["step_00000004", "step_00000006"]
+
+
+def test_resume_is_bit_identical_with_dropout(whole, tmp_path):
+    first = dataclasses.replace(CONFIG, training=dataclasses.replace(CONFIG.training, steps=4))
+    run(tmp_path, first)
+    _, model, optimizer = run(tmp_path, start=4)
+    for ours, expected in zip(state(model, optimizer), state(*whole[2:]), strict=True):
+        np.testing.assert_array_equal(ours, expected)
+
+
+def test_without_the_seed_states_dropout_would_differ(whole, tmp_path):
+    """The resume test above has teeth: the state of the seeds matters."""
+    seeds = [v for v in whole[2].variables if "seed" in v.path]
+    assert seeds and all(int(v.numpy()[1]) > 0 for v in seeds)
+
+
+def test_monitor_files(whole):
+    folder = whole[0]
+    lines = (folder / "metrics.csv").read_text().splitlines()
+    assert lines[0] == "step,split,name,value"
+    assert any(line.startswith("6,held_out,masked_lm/loss,") for line in lines)
+    assert any(
+        line.startswith("2,cosine,next_sentence~masked_lm/encoder_block_1,") for line in lines
+    )
+    names = {path.name for path in (folder / "plots").iterdir()}
+    assert names == {"next_sentence.png", "masked_lm.png", "optimizer.png", "gradient_cosine.png"}
+    assert (folder / "architecture.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "tensorboard/train/projector_config.pbtxt").exists()
+
+
+def test_a_resumed_monitor_repeats_no_row(tmp_path):
+    def monitored(steps: int, start: int):
+        settings = dataclasses.replace(CONFIG.training, steps=steps)
+        config = dataclasses.replace(CONFIG, training=settings)
+        monitor = Monitor(tmp_path, config, show_progress=False, tensorboard=False)
+        return run(tmp_path, config, start=start, monitor=monitor)
+
+    monitored(4, 0)
+    result, _, _ = monitored(6, 2)
+    assert list(result.held_out) == [0, 3, 6]
+    rows = [line.split(",")[:3] for line in (tmp_path / "metrics.csv").read_text().splitlines()]
+    assert len(rows) == len({tuple(row) for row in rows})
+    # The run was done: starting it once more trains nothing and knows its results.
+    again, _, _ = monitored(6, 6)
+    assert again.held_out == result.held_out
+
+
+def test_not_finite_stops_and_names_the_task(tmp_path):
+    def poisoned(start: int) -> tf.data.Dataset:
+        def poison(features, labels, weights):
+            bad = tf.where(tf.reduce_all(features["token_ids"] == third), np.inf, 1.0)
+            return features, labels, {**weights, "masked_lm": weights["masked_lm"] * bad}
+
+        third = tiny_batch(2)[0]["token_ids"]
+        batches = [tiny_batch(step) for step in range(start, 20)]
+        spec = tf.nest.map_structure(tf.type_spec_from_value, tiny_batch(0))
+        return tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=spec).map(
+            poison
+        )
+
+    model = tiny_model()
+    with pytest.raises(RunStopped, match=r"step 3: the loss of masked_lm \((nan|inf)\)"):
+        train(
+            model,
+            AdamW(0.02),
+            poisoned,
+            held_out,
+            dataclasses.replace(CONFIG, monitor=dataclasses.replace(CONFIG.monitor, log_every=5)),
+            checkpoints=Checkpoints(tmp_path),
+        )
+    # The checkpoint of step 2 is the last; steps 3 and 4 changed nothing.
+    saved = Checkpoints(tmp_path).latest()
+    assert saved is not None and saved.step == 2
+    values = saved.model_values()
+    for variable in model.trainable_variables:
+        np.testing.assert_array_equal(values[variable.path], variable.numpy())
+
+
+def test_data_that_ends_early(tmp_path):
+    with pytest.raises(RunStopped, match="The data ended after step 3 of 6"):
+        run(tmp_path, batches=lambda start: tiny_dataset(start, 3))
+
+
+def test_resume_without_checkpoint(tmp_path):
+    with pytest.raises(InputError, match="no whole checkpoint"):
+        run(tmp_path, start=2)
+
+
+def test_callbacks_see_steps_and_can_stop(tmp_path):
+    import keras
+
+    seen = []
+
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append((batch, logs["loss"], logs["masked_lm/accuracy"]))
+            self.model.stop_training = batch == 2
+
+    result, _, _ = run(tmp_path, callbacks=[Stop()])
+    assert result.step == 3 and [entry[0] for entry in seen] == [0, 1, 2]
+    assert Checkpoints(tmp_path / "checkpoints").latest().step == 3
+
+
+SIGNAL_SCRIPT = """
+import os, signal, sys
+from pathlib import Path
+import test_loop as t
+from hierbert_tf.training.interruption import Interruption
+
+def batches(start):
+    def tell(*batch):
+        return batch
+    import tensorflow as tf
+    count = iter(range(100))
+    def generate():
+        for step in range(start, 1000):
+            if step == 3:
+                os.kill(os.getpid(), getattr(signal, sys.argv[2]))
+            yield t.tiny_batch(step)
+    spec = tf.nest.map_structure(tf.type_spec_from_value, t.tiny_batch(0))
+    return tf.data.Dataset.from_generator(generate, output_signature=spec)
+
+config = t.dataclasses.replace(t.CONFIG, training=t.TrainingConfig(steps=1000))
+result, _, _ = t.run(Path(sys.argv[1]), config, batches)
+sys.exit(result.exit_code)
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_saves_and_exits(tmp_path, name, code):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNAL_SCRIPT, str(tmp_path), name],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == code, done.stderr[-2000:]
+    saved = Checkpoints(tmp_path / "checkpoints").latest()
+    assert saved is not None and saved.step in (3, 4)
+
+
+def test_handlers_are_put_back(whole):
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
