@@ -1,7 +1,5 @@
 """From sources to shards: `prepare` makes the folder that training reads."""
 
-import hashlib
-import json
 import os
 import shutil
 import socket
@@ -15,10 +13,11 @@ import tensorflow as tf
 from hierbert_tf.config import RunConfig
 from hierbert_tf.corpus.duplicates import DuplicateCounter
 from hierbert_tf.corpus.hold_out import HoldOut
-from hierbert_tf.corpus.reader import read_documents, source_files, text_notice
+from hierbert_tf.corpus.preparation_hash import preparation_sha256
+from hierbert_tf.corpus.reader import read_documents, text_notice
 from hierbert_tf.corpus.report import CorpusReport
 from hierbert_tf.corpus.sentence_cache import CachedDocument, SentenceCache
-from hierbert_tf.corpus.sentences import check_language, split_sentences, splitter_version
+from hierbert_tf.corpus.sentences import check_language, split_sentences
 from hierbert_tf.corpus.statistics import ReadStatistics
 from hierbert_tf.corpus.storage import storage_error
 from hierbert_tf.corpus.tokenizer import WordPieceTokenizer
@@ -34,8 +33,6 @@ REPORT_FILE = "corpus_report.json"
 Progress = Callable[[str, int], None]
 """Called now and then with a stage (`reading`, `vocabulary`, `tokens`) and the documents done."""
 
-# Raised when the same sources and settings would give other shards than before.
-_READERS = 1
 _VOCABULARY_CHARACTERS = 200_000_000
 _BATCH_SENTENCES = 8192
 _BATCH_CHARACTERS = 1 << 20
@@ -45,11 +42,11 @@ _EVERY = 1000
 def prepare(config: RunConfig, folder: str | Path, progress: Progress | None = None) -> Manifest:
     """Prepares the corpus of a run, or finds it prepared.
 
-    Sources are read once: their sentences are split, counted and kept in a compressed file; then the
-    vocabulary is learnt from the training documents (or read), and all sentences are tokenised into
-    shards. All is made in a folder beside and renamed; what stands in `folder` is always whole.
-    Memory does not grow with the text but for the distinct words that the vocabulary is learnt from,
-    and that text is bounded: a sample of 200 million characters.
+    Sources are read once: their sentences are split, counted and kept in a compressed file; then
+    the vocabulary is learnt from the training documents (or read), and all sentences are tokenised
+    into shards. All is made in a folder beside and renamed: `folder` is always whole.
+    Memory does not grow with the text but for the distinct words that the vocabulary is learnt
+    from, and that text is bounded: a sample of 200 million characters.
 
     Args:
         config: `corpus`, `vocabulary`, `seed` and `data.sequence_length` are used.
@@ -87,49 +84,6 @@ def prepare(config: RunConfig, folder: str | Path, progress: Progress | None = N
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return manifest
-
-
-def preparation_sha256(config: RunConfig) -> str:
-    """Hash of everything that decides what the shards hold: settings, sources, splitter.
-
-    A source's files count by name, size and a sample of their bytes (whole below 1 MB).
-
-    Raises:
-        InputError: a source or the vocabulary does not exist.
-    """
-    files = [
-        (path.name, path.stat().st_size, _sample_sha256(path))
-        for source in config.corpus.sources
-        for path in source_files(source)
-    ]
-    settings = {
-        "readers": _READERS,
-        "splitter": splitter_version(),
-        "corpus": asdict(config.corpus),
-        "vocabulary": asdict(config.vocabulary),
-        "vocabulary_sha256": _given_vocabulary(config).sha256 if config.vocabulary.path else "",
-        "seed": config.seed,
-        "sequence_length": config.data.sequence_length,
-        "files": files,
-    }
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-
-
-def _sample_sha256(path: Path, blocks: int = 64, block: int = 1 << 14) -> str:
-    digest = hashlib.sha256()
-    size = path.stat().st_size
-    try:
-        with open(path, "rb") as file:
-            for i in range(blocks):
-                file.seek(max(i * block, i * (size - block) // (blocks - 1)))
-                digest.update(file.read(block))
-    except OSError as error:
-        raise InputError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
-    return digest.hexdigest()
-
-
-def _given_vocabulary(config: RunConfig) -> Vocabulary:
-    return Vocabulary.load(config.vocabulary.path, config.vocabulary.lowercase)
 
 
 def _prepared(folder: Path, config_sha256: str) -> Manifest | None:
@@ -184,7 +138,7 @@ def _prepare_into(
     report = _read(config, split, cache, progress)
     threshold = split.threshold()
     if config.vocabulary.path:
-        vocabulary = _given_vocabulary(config)
+        vocabulary = Vocabulary.load(config.vocabulary.path, config.vocabulary.lowercase)
     else:
         progress("vocabulary", 0)
         share = min(1.0, _VOCABULARY_CHARACTERS / max(1, report.characters))

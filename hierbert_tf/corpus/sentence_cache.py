@@ -30,8 +30,8 @@ class CachedDocument:
 class SentenceCache:
     """Writes documents once, then reads them as often as needed.
 
-    Reading and cleaning a source can take minutes for each gigabyte; both later passes, vocabulary and tokens,
-    read this compressed file instead.
+    Reading and cleaning a source can take minutes for each gigabyte; both later passes, vocabulary
+    and tokens, read this compressed file instead.
 
     Args:
         path: the file, to be created.
@@ -51,10 +51,8 @@ class SentenceCache:
 
     def __enter__(self) -> "SentenceCache":
         compressor = zstandard.ZstdCompressor(level=1)
-        self._file = open(self.path, "wb")  # noqa: SIM115 (closed in __exit__)
-        self._stream = io.TextIOWrapper(
-            io.BufferedWriter(compressor.stream_writer(self._file), 1 << 18), encoding="utf-8"
-        )
+        self._file = open(self.path, "wb")
+        self._stream = compressor.stream_writer(self._file, closefd=False)
         return self
 
     def __exit__(
@@ -76,7 +74,7 @@ class SentenceCache:
             document.is_pair,
             document.sentences,
         )
-        self._stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self._stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
 
     def __iter__(self) -> Iterator[CachedDocument]:
         with open(self.path, "rb") as file:

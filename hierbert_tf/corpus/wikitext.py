@@ -32,6 +32,7 @@ _OPEN_BRACKET = re.compile(r"\(\s*[,;:]?\s+|\(\s*[,;]\s*")
 _BEFORE_PUNCTUATION = re.compile(r"\s+([,.;!?)])(?=\s|$)|[\s,;]+(\))")
 _DOUBLE_COMMA = re.compile(r",(?:\s*,)+|,\s*(?=[.;])")
 _SENTENCE_END = re.compile(r"[.!?…:;]['\"”’»)\]]*$")
+_NO_LETTER = re.compile(r"[\W\d_]+")
 _LEFTOVER = re.compile(
     r"\{\{|\}\}|\{\||\|\}|\[\[|\]\]|\|\||</?[a-z]+|\b(?:colspan|rowspan|style)\s*="
 )
@@ -50,8 +51,8 @@ _FIRST = frozenset(
     """
     nowrap; angbr; angle bracket; abbr; small; mvar; math; var; quote; cquote; blockquote;
     quotation; bquote; em; strong; smallcaps; sc; sup; sub; val; formatnum; not a typo; sic;
-    as written; linktext; unicode; big; nobold; nobr; script; polytonic; hebrew; arabic; ship; music;
-    gaps; overline
+    as written; linktext; unicode; big; nobold; nobr; script; polytonic; hebrew; arabic; ship;
+    music; gaps; overline
     """.replace("\n   ", "")
     .strip()
     .split("; ")
@@ -201,7 +202,7 @@ def _is_prose(line: str) -> bool:
     """A whole sentence: not a caption, a list entry, a table cell or what is left of markup."""
     if line.count(" ") < 3 or not _SENTENCE_END.search(line) or _LEFTOVER.search(line):
         return False
-    return sum(character.isalpha() for character in line) > 0.6 * len(line)
+    return len(_NO_LETTER.sub("", line)) > 0.6 * len(line)
 
 
 def wikitext_to_paragraphs(text: str) -> tuple[str, ...]:
