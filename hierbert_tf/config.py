@@ -47,7 +47,7 @@ class CorpusConfig:
 
     sources: tuple[SourceConfig, ...] = (SourceConfig(path="wikipedia_excerpt"),)
     language: str = "en"
-    held_out_fraction: float = 0.05
+    held_out_fraction: float = 0.1
     shard_tokens: int = 262_144
 
 

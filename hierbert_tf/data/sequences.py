@@ -1,8 +1,8 @@
 """What the corruption works on: sequences of token ids, and the vocabulary as lookup tables."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -60,6 +60,11 @@ class TokenTable:
     cls_id: int
     sep_id: int
     mask_id: int
+
+    @classmethod
+    def of(cls, vocabulary: Any) -> "TokenTable":
+        """The facts that a `hierbert_tf.corpus.vocabulary.Vocabulary` knows."""
+        return cls(**{field.name: getattr(vocabulary, field.name) for field in fields(cls)})
 
     @property
     def regular_ids(self) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""Held-out evaluation and chance levels."""
+"""What the scores of a model mean: chance levels."""

@@ -1,0 +1,70 @@
+"""What the programs share: how they end, and what they keep quiet."""
+
+import errno
+import os
+import sys
+import warnings
+from collections.abc import Callable
+
+from hierbert_tf.errors import InputError, RunStopped
+
+WRONG_INPUT = 2
+STOPPED = 1
+
+
+def run_program(program: Callable[[], int | None]) -> int:
+    """Runs a program and turns its expected failures into one sentence on standard error.
+
+    Args:
+        program: returns an exit code, or None for 0.
+
+    Returns:
+        0, the program's own code, 2 for wrong input, 1 for a run that stopped itself, 130 for
+        Ctrl-C outside training.
+
+    Example:
+
+    >>> run_program(lambda: None)
+    0
+    """
+    warnings.showwarning = _show_warning
+    try:
+        return program() or 0
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG_INPUT
+    except RunStopped as error:
+        print(f"stopped: {error}", file=sys.stderr)
+        return STOPPED
+    except KeyboardInterrupt:
+        print("stopped: interrupted; nothing that was saved is lost", file=sys.stderr)
+        return 130
+    except OSError as error:
+        # Wherever a file cannot be written or read, the system's own words and the file say it.
+        if error.errno is None:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        advice = "make room and start the same command again" if full else "choose another path"
+        print(f"{'stopped' if full else 'error'}: {place}{error.strerror}; {advice}",
+              file=sys.stderr)  # fmt: skip
+        return STOPPED if full else WRONG_INPUT
+
+
+def quiet_tensorflow() -> None:
+    """Keeps TensorFlow's start-up messages off the screen; call before it is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: str | None = None,
+) -> None:
+    """A warning as one sentence, without the place in the code."""
+    if issubclass(category, UserWarning):
+        print(f"warning: {message}", file=sys.stderr)
