@@ -87,7 +87,7 @@ def _detect_json(path: Path) -> str:
     first = next((line for line in lines if line.strip()), b"")
     try:
         record = json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         # An object over several lines, or one line that is longer than the bound: SQuAD's form.
         return "json_lines" if bare_name(path).endswith("l") else "squad"
     if isinstance(record, dict) and isinstance(record.get("data"), list):

@@ -95,8 +95,8 @@ def _alphabet(counts: np.ndarray, normalizer: normalizers.Normalizer, size: int)
         for character in normalizer.normalize_str(chr(point)):
             if not character.isspace():
                 normalised[character] = normalised.get(character, 0) + int(counts[point])
-    # Each letter takes two entries, `a` and `##a`; most of the vocabulary shall be longer pieces.
-    limit = min(_LARGEST_ALPHABET, max(1, (size - len(SPECIAL_TOKENS)) // 4))
+    # Each letter takes two entries, `a` and `##a`; at least a third shall be longer pieces.
+    limit = min(_LARGEST_ALPHABET, max(1, (size - len(SPECIAL_TOKENS)) // 3))
     kept = sorted(normalised, key=lambda c: (-normalised[c], c))[:limit]
     return sorted(kept)
 
