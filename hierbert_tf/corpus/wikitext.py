@@ -202,7 +202,7 @@ def _is_prose(line: str) -> bool:
     """A whole sentence: not a caption, a list entry, a table cell or what is left of markup."""
     if line.count(" ") < 3 or not _SENTENCE_END.search(line) or _LEFTOVER.search(line):
         return False
-    return len(_NO_LETTER.sub("", line)) > 0.6 * len(line)
+    return len(_NO_LETTER.sub("", line)) > 0.5 * len(line)
 
 
 def wikitext_to_paragraphs(text: str) -> tuple[str, ...]:
