@@ -60,10 +60,10 @@ class TestHoldOut:
 
     def test_the_hash_is_stable_and_blind_to_white_space(self):
         assert HoldOut(0.1, 42).hash("a  b\n") == HoldOut(0.5, 42).hash("a b")
-        assert HoldOut(0.1, 42).hash("a b") == 12344371398434127171
+        assert HoldOut(0.1, 42).hash("a b") == 6705100344161230221
 
     def test_equal_documents_count_each(self):
-        split = HoldOut(1e-12, 1)
+        split = HoldOut(1e-19, 1)
         values = [5, 5, 9, 9, 9, 20]
         for value in values:
             split.observe(value)
