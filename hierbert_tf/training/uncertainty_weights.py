@@ -25,8 +25,8 @@ class UncertaintyWeights(keras.layers.Layer):
     Example:
 
     >>> layer = UncertaintyWeights(["masked_lm", "next_sentence"])
-    >>> losses = {"masked_lm": 3.0, "next_sentence": 0.5}
-    >>> float(layer(losses, {"masked_lm": 1.0, "next_sentence": 1.0}))
+    >>> losses = {"masked_lm": ops.array(3.0), "next_sentence": ops.array(0.5)}
+    >>> float(layer(losses, {"masked_lm": ops.ones(()), "next_sentence": ops.ones(())}))
     3.5
     """
 

@@ -1,5 +1,6 @@
 """Matplotlib figures as arrays and files, without a display or global state."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -40,5 +41,6 @@ def write_figure(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, format="png")
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise write_error(path, error) from error

@@ -1,5 +1,6 @@
 """A run's metrics as one CSV file that survives interruption."""
 
+import contextlib
 import csv
 import os
 from collections.abc import Mapping
@@ -40,7 +41,8 @@ class MetricsCsv:
             os.replace(temporary, self.path)
             self._stream: IO[str] = open(self.path, "a", newline="", encoding="utf-8")  # noqa: SIM115
         except OSError as error:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink()
             raise write_error(self.path, error) from error
 
     def write(self, step: int, split: str, values: Mapping[str, float]) -> None:

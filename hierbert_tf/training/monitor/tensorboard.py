@@ -57,8 +57,7 @@ class TensorBoard:
                 raise InputError(
                     f"{path} cannot be made ({error.strerror}); choose another run folder."
                 ) from error
-            if start_step:
-                self._strike_out(path, start_step)
+            self._mark_start(path, start_step)
             self._writers[split] = tf.summary.create_file_writer(str(path))
 
     def scalars(self, step: int, split: str, values: Mapping[str, float]) -> None:
@@ -128,8 +127,11 @@ class TensorBoard:
             writer.close()
 
     @staticmethod
-    def _strike_out(path: Path, start_step: int) -> None:
-        """Tells TensorBoard that the run starts again, so that later points before it are void."""
+    def _mark_start(path: Path, start_step: int) -> None:
+        """Tells TensorBoard that the run starts here; points of later steps before this are void.
+
+        Written by each process: TensorBoard takes the first mark of a folder for no restart.
+        """
         writer = EventFileWriter(str(path), filename_suffix=".restart")
         log = SessionLog(status=SessionLog.START)
         writer.add_event(Event(step=start_step + 1, session_log=log))
