@@ -1,1 +1,69 @@
-"""Hierarchical multitask pre-training of BERT-like encoders."""
+"""Hierarchical multitask pre-training of BERT-like encoders.
+
+The names below are the public interface; `docs/quickstart.md` uses them from end to end.
+"""
+
+import os
+
+# TensorFlow reads it when it is imported. Its start-up messages, an error about a GPU that is not
+# there among them, are no help to a user; what goes wrong is raised.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from hierbert_tf.config import (
+    CorpusConfig,
+    DataConfig,
+    EncoderConfig,
+    MonitorConfig,
+    ReceivesConfig,
+    RunConfig,
+    SourceConfig,
+    TaskConfig,
+    TrainingConfig,
+    VocabularyConfig,
+)
+from hierbert_tf.config_file import dump_config, load_config
+from hierbert_tf.corpus.prepare import prepare
+from hierbert_tf.corpus.vocabulary import Vocabulary
+from hierbert_tf.data.pipeline import PretrainingData
+from hierbert_tf.errors import InputError, RunStopped
+from hierbert_tf.models.backbone import HierarchicalBertBackbone
+from hierbert_tf.models.pretrainer import (
+    HierarchicalBertPretrainer,
+    build_pretrainer,
+)
+from hierbert_tf.pretraining import open_data
+from hierbert_tf.tasks import PretrainingTask, build_tasks
+from hierbert_tf.training.losses import GlobalMeanCrossEntropy
+from hierbert_tf.training.optimizer import AdamW
+from hierbert_tf.training.schedule import WarmupSchedule
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AdamW",
+    "CorpusConfig",
+    "DataConfig",
+    "EncoderConfig",
+    "GlobalMeanCrossEntropy",
+    "HierarchicalBertBackbone",
+    "HierarchicalBertPretrainer",
+    "InputError",
+    "MonitorConfig",
+    "PretrainingData",
+    "PretrainingTask",
+    "ReceivesConfig",
+    "RunConfig",
+    "RunStopped",
+    "SourceConfig",
+    "TaskConfig",
+    "TrainingConfig",
+    "Vocabulary",
+    "VocabularyConfig",
+    "WarmupSchedule",
+    "build_pretrainer",
+    "build_tasks",
+    "dump_config",
+    "load_config",
+    "open_data",
+    "prepare",
+]

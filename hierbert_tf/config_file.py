@@ -75,8 +75,8 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
         # dacite leaves list indices out of the path.
         found = [k for k in lines if tuple(part for part in k if isinstance(part, str)) == keys]
         raise InputError(
-            f"{where(found[0] if len(found) == 1 else keys)} is {error.value!r} ({type(error.value).__name__}), "
-            f"but must be {_type_name(error.field_type)}"
+            f"{where(found[0] if len(found) == 1 else keys)} is {error.value!r} "
+            f"({type(error.value).__name__}), but must be {_type_name(error.field_type)}"
         ) from error
     except dacite.MissingValueError as error:
         raise InputError(f"{name}: {error.field_path} is missing; give it a value") from error

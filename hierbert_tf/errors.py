@@ -1,4 +1,4 @@
-"""The two ways in which a program of this package ends early, each with one sentence for a person."""
+"""The two ways in which a program ends early, each with one sentence for a person."""
 
 
 class InputError(ValueError):

@@ -21,6 +21,7 @@ RANKS = {
     "config_check": 3,
     "models": 3,
     "evaluation": 3,
+    "pretraining": 3,
     "training": 4,
     "recipes": 5,
 }

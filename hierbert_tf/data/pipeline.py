@@ -109,7 +109,9 @@ class PretrainingData:
                 break
             plan.append(window)
             step += window.steps - window.skip
-        return self._batches("train", plan, drop_remainder=True).take(max(0, steps - start_step))
+        wanted = max(0, steps - start_step)
+        dataset = self._batches("train", plan, drop_remainder=True).take(wanted)
+        return dataset.apply(tf.data.experimental.assert_cardinality(wanted))
 
     def token_counts(self, vocabulary_size: int) -> np.ndarray:
         """How often each token stands in the training text, from the shards of one window.

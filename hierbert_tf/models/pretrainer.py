@@ -77,12 +77,13 @@ class HierarchicalBertPretrainer(keras_hub.models.Task):
                 )
         heads = _Heads(backbone, built, inputs, seed)
         logits = {task.name: heads.logits(task) for task in built}
+        # Before the base class's constructor, which compiles the model with them.
+        self.task_configs = tuple(configs)
+        self.backbone = backbone
         super().__init__(inputs=inputs, outputs=logits, **kwargs)
 
         # === Config ===
-        self.backbone = backbone
         self.preprocessor = preprocessor
-        self.task_configs = configs
         self.seed = seed
 
     def compile(

@@ -1,7 +1,6 @@
-"""What the programs share: how they end, and what they keep quiet."""
+"""What the programs share: how they end, and how they warn."""
 
 import errno
-import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -49,12 +48,6 @@ def run_program(program: Callable[[], int | None]) -> int:
         print(f"{'stopped' if full else 'error'}: {place}{error.strerror}; {advice}",
               file=sys.stderr)  # fmt: skip
         return STOPPED if full else WRONG_INPUT
-
-
-def quiet_tensorflow() -> None:
-    """Keeps TensorFlow's start-up messages off the screen; call before it is imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 
 def _show_warning(

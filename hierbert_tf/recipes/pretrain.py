@@ -12,35 +12,31 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 
-from hierbert_tf.recipes.command_line import quiet_tensorflow, run_program
+import keras
+import numpy as np
+import tensorflow as tf
 
-quiet_tensorflow()
-
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-
-from hierbert_tf.config import RunConfig  # noqa: E402
-from hierbert_tf.config_check import check_config  # noqa: E402
-from hierbert_tf.config_file import load_config, write_text  # noqa: E402
-from hierbert_tf.corpus.prepare import VOCABULARY_FILE, prepare  # noqa: E402
-from hierbert_tf.corpus.report import CorpusReport  # noqa: E402
-from hierbert_tf.corpus.vocabulary import Vocabulary  # noqa: E402
-from hierbert_tf.data.pipeline import PretrainingData  # noqa: E402
-from hierbert_tf.data.sequences import TokenTable  # noqa: E402
-from hierbert_tf.errors import InputError  # noqa: E402
-from hierbert_tf.evaluation.chance import Chance, chance_levels  # noqa: E402
-from hierbert_tf.models.pretrainer import HierarchicalBertPretrainer, build_pretrainer  # noqa: E402
-from hierbert_tf.recipes.run_folder import RunFolder  # noqa: E402
-from hierbert_tf.recipes.summary import summary_table  # noqa: E402
-from hierbert_tf.tasks import Stage, build_tasks  # noqa: E402
-from hierbert_tf.training.checkpoints import Checkpoints  # noqa: E402
-from hierbert_tf.training.loop import train  # noqa: E402
-from hierbert_tf.training.monitor.batch_text import batch_text  # noqa: E402
-from hierbert_tf.training.monitor.monitor import Monitor  # noqa: E402
-from hierbert_tf.training.optimizer import AdamW  # noqa: E402
-from hierbert_tf.training.schedule import WarmupSchedule  # noqa: E402
-from hierbert_tf.training.warm_start import warm_start  # noqa: E402
+from hierbert_tf.config import RunConfig
+from hierbert_tf.config_check import check_config
+from hierbert_tf.config_file import load_config, write_text
+from hierbert_tf.corpus.prepare import prepare
+from hierbert_tf.corpus.report import CorpusReport
+from hierbert_tf.corpus.vocabulary import Vocabulary
+from hierbert_tf.data.pipeline import PretrainingData
+from hierbert_tf.errors import InputError
+from hierbert_tf.evaluation.chance import Chance, chance_levels
+from hierbert_tf.models.pretrainer import HierarchicalBertPretrainer, build_pretrainer
+from hierbert_tf.pretraining import open_data
+from hierbert_tf.recipes.command_line import run_program
+from hierbert_tf.recipes.run_folder import RunFolder
+from hierbert_tf.recipes.summary import summary_table
+from hierbert_tf.training.checkpoints import Checkpoints
+from hierbert_tf.training.loop import train
+from hierbert_tf.training.monitor.batch_text import batch_text
+from hierbert_tf.training.monitor.monitor import Monitor
+from hierbert_tf.training.optimizer import AdamW
+from hierbert_tf.training.schedule import WarmupSchedule
+from hierbert_tf.training.warm_start import warm_start
 
 RESUME, FROM_SCRATCH, EITHER = "resume", "from_scratch", "either"
 
@@ -108,20 +104,17 @@ def pretrain(config: RunConfig, start: str = EITHER, warm_start_from: str | None
 def _prepared(config: RunConfig, folder: RunFolder) -> tuple[PretrainingData, Vocabulary]:
     """The text as shards, and the vocabulary; prepared now or by an earlier run."""
     manifest = prepare(config, folder.data, progress=_show_progress)
-    manifest.verify(folder.data)
     known = {field.name for field in fields(CorpusReport)}
     report = CorpusReport(**{k: v for k, v in manifest.report.items() if k in known})
     print(f"\n{report.to_markdown()}", flush=True)
     write_text(folder.path / "corpus_report.md", report.to_markdown())
-    vocabulary = Vocabulary.load(folder.data / VOCABULARY_FILE, config.vocabulary.lowercase)
-    tasks = build_tasks(config.tasks, config.encoder.layers)
-    if any(task.stage == Stage.PAIR for task in tasks) and report.documents < 2:
+    data, vocabulary = open_data(folder.data, config)
+    if data.paired and report.documents < 2:
         raise InputError(
-            f"the corpus is one document, but {tasks[0].name} needs other documents to draw from; "
+            f"the corpus is one document, but {data.tasks[0].name} needs others to draw from; "
             "add text, or see corpus.sources.0.document_break, or drop that task"
         )
-    table = TokenTable.of(vocabulary)
-    return PretrainingData(folder.data, tasks, table, config.data, config.seed), vocabulary
+    return data, vocabulary
 
 
 def _show_progress(stage: str, documents: int) -> None:
