@@ -1,0 +1,26 @@
+# Two commands for a newcomer: `make pretrain` and `make test`. Each makes the environment it needs.
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+
+.PHONY: pretrain test test-slow check
+
+pretrain: $(VENV)/wikipedia.stamp
+	$(RUN) -m hierbert_tf.recipes.pretrain
+
+test: $(VENV)/test.stamp
+	$(RUN) -m pytest -m "not slow"
+
+test-slow: $(VENV)/test.stamp
+	$(RUN) -m pytest -m slow
+
+check: $(VENV)/test.stamp
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+$(VENV)/%.stamp: setup.cfg pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet --editable ".[$*]"
+	touch $@

@@ -1,0 +1,58 @@
+"""The pages of the documentation that hold programs are run as they stand."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def program(page: str) -> str:
+    """The Python blocks of a page, one after the other."""
+    return "\n".join(re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL))
+
+
+def some_text() -> str:
+    """Thirty short documents that a vocabulary can be learnt from."""
+    subjects = ["the river", "a small town", "the old mill", "our teacher", "the long road"]
+    verbs = ["crosses", "remembers", "follows", "leaves", "finds"]
+    places = ["the green valley", "the market", "a quiet garden", "the harbour", "the bridge"]
+    documents = []
+    for n in range(30):
+        sentences = [
+            " ".join((subjects[(n + i) % 5], verbs[(n * i) % 5], places[(i + 2 * n) % 5])) + "."
+            for i in range(12)
+        ]
+        documents.append(" ".join(sentence.capitalize() for sentence in sentences))
+    return "\n\n".join(documents)
+
+
+@pytest.mark.parametrize("page", ["quickstart.md"])
+def test_a_page_runs(page, tmp_path):
+    (tmp_path / "text.txt").write_text(some_text())
+    done = subprocess.run(
+        [sys.executable, "-c", program(page)], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "layer_0" in done.stdout and "next_sentence_pooled" in done.stdout
+    assert "val_masked_lm_loss" in done.stdout
+
+
+def test_the_example_task_is_a_task(tmp_path):
+    check = (
+        "from hierbert_tf.config import TaskConfig, ReceivesConfig, EncoderConfig\n"
+        "from hierbert_tf.models.pretrainer import build_pretrainer\n"
+        "tasks = [TaskConfig('has_punctuation', 1), TaskConfig('masked_lm', 2, "
+        "receives=ReceivesConfig('has_punctuation', by='gate'))]\n"
+        "model = build_pretrainer(EncoderConfig(2, 8, 2, positions=16), tasks, 20, 0)\n"
+        "print(sorted(model.output))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program('add-a-task.md')}\n{check}"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip() == "['has_punctuation', 'masked_lm']"
