@@ -33,7 +33,10 @@ REPORT_FILE = "corpus_report.json"
 Progress = Callable[[str, int], None]
 """Called now and then with a stage (`reading`, `vocabulary`, `tokens`) and the documents done."""
 
-_VOCABULARY_CHARACTERS = 200_000_000
+# A trainer's time and memory grow with the text; more would change few of the entries.
+_VOCABULARY_CHARACTERS = 20_000_000
+# 2^64 / golden ratio: its multiples fill the range evenly.
+_GOLDEN = 0x9E3779B97F4A7C15
 _BATCH_SENTENCES = 8192
 _BATCH_CHARACTERS = 1 << 20
 _EVERY = 1000
@@ -45,8 +48,8 @@ def prepare(config: RunConfig, folder: str | Path, progress: Progress | None = N
     Sources are read once: their sentences are split, counted and kept in a compressed file; then
     the vocabulary is learnt from the training documents (or read), and all sentences are tokenised
     into shards. All is made in a folder beside and renamed: `folder` is always whole.
-    Memory does not grow with the text but for the distinct words that the vocabulary is learnt
-    from, and that text is bounded: a sample of 200 million characters.
+    Memory does not grow with the text: a vocabulary is learnt from 20 million characters, from
+    sentences spread evenly over the training documents where there are more.
 
     Args:
         config: `corpus`, `vocabulary`, `seed` and `data.sequence_length` are used.
@@ -233,13 +236,16 @@ def _read(
 
 
 def _training_sentences(cache: SentenceCache, threshold: int, share: float) -> Iterator[str]:
-    """Sentences of the training documents, or of a share of them, chosen by their hash."""
+    """Sentences of the training documents: all, or a share spread evenly over each of them."""
     limit = int(share * (1 << 64))
     for document in cache:
-        # An odd factor makes of the hash that chose the split another one, for this choice.
-        mixed = document.split_hash * 0x9E3779B97F4A7C15 % (1 << 64)
-        if document.split_hash >= threshold and mixed < limit:
-            yield from document.sentences
+        if document.split_hash < threshold:
+            continue
+        position = document.split_hash * _GOLDEN
+        for sentence in document.sentences:
+            position = (position + _GOLDEN) % (1 << 64)
+            if position < limit:
+                yield sentence
 
 
 def _batches(cache: SentenceCache) -> Iterator[list[CachedDocument]]:

@@ -78,13 +78,11 @@ def _batches(sentences: Iterable[str]) -> Iterable[str]:
 
 
 def _character_counts(sentences: Iterable[str]) -> np.ndarray:
-    """Int64 [0x110000]: how often each code point occurs; counted in NumPy, 10 x a Counter."""
+    """Int64 [0x110000]: how often each code point occurs; NumPy counts 10 x as fast as Python."""
     counts = np.zeros(0x110000, np.int64)
     for batch in _batches(sentences):
-        points, seen = np.unique(
-            np.frombuffer(batch.encode("utf-32-le"), "<u4"), return_counts=True
-        )
-        counts[points] += seen
+        seen = np.bincount(np.frombuffer(batch.encode("utf-32-le"), "<u4"))
+        counts[: len(seen)] += seen
     return counts
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from hierbert_tf.config import (
 )
 from hierbert_tf.corpus import prepare as module
 from hierbert_tf.corpus.prepare import prepare
+from hierbert_tf.corpus.sentence_cache import CachedDocument, SentenceCache
 from hierbert_tf.corpus.storage import storage_error
 from hierbert_tf.corpus.tokenizer import WordPieceTokenizer
 from hierbert_tf.corpus.vocabulary import SPECIAL_TOKENS, Vocabulary
@@ -203,6 +205,18 @@ def test_learnt_from_training_documents_only(tmp_path):
         assert WORDS[number] not in vocabulary.ids
     for number in read(tmp_path / "corpus", "train"):
         assert WORDS[number] in vocabulary.ids
+
+
+def test_much_text_is_sampled_evenly_for_the_vocabulary(tmp_path):
+    cache = SentenceCache(tmp_path / "cache.zst")
+    with cache:
+        for number, value in enumerate((3, 1 << 63, (1 << 64) - 1)):
+            sentences = [f"{number} {i}" for i in range(1000)]
+            cache.write(CachedDocument(number, value, False, sentences))
+    sampled = list(module._training_sentences(cache, threshold=4, share=0.1))
+    counts = Counter(sentence.split()[0] for sentence in sampled)
+    assert counts == {"1": 100, "2": 100}
+    assert len(list(module._training_sentences(cache, threshold=0, share=1.0))) == 3000
 
 
 def test_given_vocabulary(text, tmp_path):
