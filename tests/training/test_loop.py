@@ -17,6 +17,9 @@ from hierbert_tf.training.loop import train
 from hierbert_tf.training.monitor.monitor import Monitor
 from hierbert_tf.training.optimizer import AdamW
 
+# The `eagerly` fixture means the step, not the data.
+pytestmark = pytest.mark.filterwarnings("ignore:Even though the `tf.config")
+
 CONFIG = RunConfig(
     tasks=TASKS,
     training=TrainingConfig(steps=6, uncertainty_weights=True),

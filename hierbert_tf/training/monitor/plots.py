@@ -8,7 +8,11 @@ from matplotlib.figure import Figure
 
 Series = Mapping[int, Mapping[str, float]]
 
-BLUE, ORANGE, GREY = "#1f5fa8", "#d1642b", "#8a8f98"
+BLUE, ORANGE, GREY, PALE = "#1f5fa8", "#d1642b", "#8a8f98", "#e6e8eb"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").replace("masked lm", "masked LM")
 
 
 def _new(width: float, height: float, columns: int) -> tuple[Figure, Any]:
@@ -16,7 +20,7 @@ def _new(width: float, height: float, columns: int) -> tuple[Figure, Any]:
     axes = figure.subplots(1, columns, squeeze=False)[0]
     for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(True, color="#e6e8eb", linewidth=0.8)
+        axis.grid(True, color=PALE, linewidth=0.8)
         axis.set_axisbelow(True)
         axis.set_xlabel("step")
     return figure, axes
@@ -51,7 +55,7 @@ def task_plot(
         axis.set_ylabel("loss (nats)" if kind == "loss" else "accuracy")
         axis.set_title(kind, fontsize=11, loc="left")
     axes[0].legend(frameon=False, fontsize=9)
-    figure.suptitle(task.replace("_", " "), fontsize=13, fontweight="bold")
+    figure.suptitle(_words(task), fontsize=13, fontweight="bold")
     return figure
 
 
@@ -81,7 +85,7 @@ def cosine_plot(history: Series) -> Figure:
     """Heat maps of the gradient cosines: a panel a pair of tasks, layers upward, steps rightward.
 
     Args:
-        history: `{step: {"<task>~<other>/<layer>": cosine}}`; NaN is drawn as blank.
+        history: `{step: {"<task>~<other>/<layer>": cosine}}`; NaN is drawn grey.
     """
     steps = sorted(history)
     names = list(dict.fromkeys(name for step in steps for name in history[step]))
@@ -94,18 +98,27 @@ def cosine_plot(history: Series) -> Figure:
         layout="constrained",
     )
     axes = figure.subplots(1, columns, squeeze=False, sharey=True)[0]
+    values = [abs(v) for step in steps for v in history[step].values() if not np.isnan(v)]
+    # Gradients of different tasks are often nearly orthogonal: a scale to 1 would show white only.
+    limit = min(1.0, max(0.1, float(np.ceil(10 * max(values, default=1.0)) / 10)))
     image = None
     for axis, pair in zip(axes, pairs, strict=False):
         table = np.array(
             [[history[s].get(f"{pair}/{layer}", np.nan) for s in steps] for layer in layers]
         )
         image = axis.imshow(
-            table, cmap="RdBu", vmin=-1, vmax=1, aspect="auto", origin="lower", interpolation="none"
+            table,
+            cmap="RdBu",
+            vmin=-limit,
+            vmax=limit,
+            aspect="auto",
+            origin="lower",
+            interpolation="none",
         )
         if len(steps) <= 3:  # few enough to read
             for (row, column), value in np.ndenumerate(table):
                 shown = "" if np.isnan(value) else f"{value:+.2f}"
-                colour = "white" if abs(value) > 0.6 else "#222222"
+                colour = "white" if abs(value) > 0.6 * limit else "#222222"
                 axis.text(column, row, shown, ha="center", va="center", fontsize=9, color=colour)
         ticks = np.unique(np.linspace(0, len(steps) - 1, min(5, len(steps))).round().astype(int))
         axis.set_xticks(ticks, [str(steps[tick]) for tick in ticks])
@@ -113,9 +126,10 @@ def cosine_plot(history: Series) -> Figure:
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
         axis.set_xlabel("step")
-        axis.set_title(pair.replace("_", " ").replace("~", " and "), fontsize=10)
+        axis.set_facecolor(PALE)
+        axis.set_title(_words(pair).replace("~", " and "), fontsize=10)
     if image is not None:
         bar = figure.colorbar(image, ax=list(axes), shrink=0.9, pad=0.02)
-        bar.set_label("cosine of gradients")
+        bar.set_label("cosine of gradients\n(grey: not reached by both)", fontsize=8)
         bar.outline.set_visible(False)  # type: ignore[operator]
     return figure
