@@ -47,7 +47,8 @@ class PretrainingData:
         seed: the run's seed.
 
     Raises:
-        InputError: the manifest is missing or damaged, or made for another sequence length.
+        InputError: the manifest is missing or damaged, made for another sequence length,
+            or has no document of two sentences where a task needs pairs.
     """
 
     def __init__(
@@ -69,6 +70,11 @@ class PretrainingData:
             raise InputError(
                 f"{self.folder}: prepared for sequences of {self.manifest.sequence_length} tokens, "
                 f"not data.sequence_length {config.sequence_length}; prepare the text again"
+            )
+        if self.paired and not sum(self.examples("train")):
+            raise InputError(
+                f"{self.folder}: no document has two sentences, but {self.tasks[0].name} needs pairs; "
+                "see corpus.sources.0.document_break, or drop that task"
             )
 
     def examples(self, split: str) -> list[int]:
