@@ -64,7 +64,7 @@ class Dropout(keras.layers.Layer):
             return inputs
         if keras.config.backend() != "tensorflow":
             return keras.random.dropout(inputs, self.rate, seed=self.seed_generator)
-        keep = self._keep(ops.shape(inputs))
+        keep = self.lanes(inputs) >= self.threshold
         return ops.where(keep, inputs * self.scale, ops.cast(0, inputs.dtype))
 
     @property
@@ -72,17 +72,22 @@ class Dropout(keras.layers.Layer):
         """Factor of the elements that are kept."""
         return _LANES / (_LANES - self._dropped_lanes)
 
-    def _keep(self, shape: tuple) -> Any:
-        """Draws a bool tensor of a shape, true where an element is kept."""
+    @property
+    def threshold(self) -> int:
+        """Least lane of an element that is kept."""
+        return self._dropped_lanes - _LANES // 2
+
+    def lanes(self, inputs: Any) -> Any:
+        """Draws the random int16 of each element of `inputs`; TensorFlow backend only."""
         import tensorflow as tf
 
+        shape = tf.shape(inputs)
         size = tf.reduce_prod(shape)
         bits = tf.random.stateless_uniform(
             [(size + 1) // 2], self._replica_seed(), minval=None, maxval=None, dtype=tf.int32
         )
         lanes = tf.reshape(tf.bitcast(bits, tf.int16), [-1])[:size]
-        threshold = tf.constant(self._dropped_lanes - _LANES // 2, tf.int16)
-        return tf.reshape(lanes >= threshold, shape)
+        return tf.ensure_shape(tf.reshape(lanes, shape), inputs.shape)
 
     def _replica_seed(self) -> Any:
         """Advances the generator and returns its int32 [2] seed with the replica folded in."""

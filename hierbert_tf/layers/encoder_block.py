@@ -11,6 +11,8 @@ import keras
 from keras import ops
 
 from hierbert_tf.layers.dropout import Dropout
+from hierbert_tf.layers.gelu import gelu
+from hierbert_tf.layers.residual_layer_norm import ResidualLayerNorm
 from hierbert_tf.layers.seeds import derived_seed, kernel_initializer
 
 
@@ -84,11 +86,12 @@ class EncoderBlock(keras.layers.Layer):
             "output", hidden_dim, (*hidden_shape[:-1], self.intermediate_dim)
         )
         self.output_layer_norm = self._layer_norm("output_layer_norm", hidden_shape)
-        self.attention_probability_dropout = self._dropout(
-            "attention_probability_dropout", self.attention_dropout_rate
+        self.attention_probability_dropout = Dropout(
+            self.attention_dropout_rate,
+            seed=derived_seed(self.seed, "attention_probability_dropout"),
+            dtype=self.dtype_policy,
+            name="attention_probability_dropout",
         )
-        self.attention_output_dropout = self._dropout("attention_output_dropout", self.dropout_rate)
-        self.output_dropout = self._dropout("output_dropout", self.dropout_rate)
         self.built = True
 
     def _dense(self, name: str, units: int, input_shape: tuple) -> keras.layers.Dense:
@@ -101,22 +104,22 @@ class EncoderBlock(keras.layers.Layer):
         layer.build(input_shape)
         return layer
 
-    def _layer_norm(self, name: str, input_shape: tuple) -> keras.layers.LayerNormalization:
-        layer = keras.layers.LayerNormalization(epsilon=1e-12, dtype=self.dtype_policy, name=name)
+    def _layer_norm(self, name: str, input_shape: tuple) -> ResidualLayerNorm:
+        layer = ResidualLayerNorm(
+            self.dropout_rate,
+            seed=derived_seed(self.seed, name),
+            dtype=self.dtype_policy,
+            name=name,
+        )
         layer.build(input_shape)
         return layer
-
-    def _dropout(self, name: str, rate: float) -> Dropout:
-        return Dropout(rate, seed=derived_seed(self.seed, name), dtype=self.dtype_policy, name=name)
 
     def call(self, hidden: Any, padding_mask: Any = None, training: bool = False) -> Any:
         """Maps [B, T, H] to [B, T, H]."""
         attention = self.attention_output(self._attend(hidden, padding_mask, training))
-        attention = self.attention_output_dropout(attention, training=training)
-        hidden = self.attention_layer_norm(hidden + attention)
-        output = self.output_dense(ops.gelu(self.intermediate(hidden), approximate=False))
-        output = self.output_dropout(output, training=training)
-        return self.output_layer_norm(hidden + output)
+        hidden = self.attention_layer_norm(attention, residual=hidden, training=training)
+        output = self.output_dense(gelu(self.intermediate(hidden), training=training))
+        return self.output_layer_norm(output, residual=hidden, training=training)
 
     def _attend(self, hidden: Any, padding_mask: Any, training: bool) -> Any:
         """Returns each token's mean of the values, weighted by attention, [B, T, H]."""
