@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from hierbert_tf.layers.dropout import Dropout
+from hierbert_tf.layers.attention_probabilities import AttentionProbabilities
 from hierbert_tf.layers.gelu import gelu
 from hierbert_tf.layers.residual_layer_norm import ResidualLayerNorm
 from hierbert_tf.layers.seeds import derived_seed, kernel_initializer
@@ -86,11 +86,11 @@ class EncoderBlock(keras.layers.Layer):
             "output", hidden_dim, (*hidden_shape[:-1], self.intermediate_dim)
         )
         self.output_layer_norm = self._layer_norm("output_layer_norm", hidden_shape)
-        self.attention_probability_dropout = Dropout(
+        self.attention_probabilities = AttentionProbabilities(
             self.attention_dropout_rate,
-            seed=derived_seed(self.seed, "attention_probability_dropout"),
+            seed=derived_seed(self.seed, "attention_probabilities"),
             dtype=self.dtype_policy,
-            name="attention_probability_dropout",
+            name="attention_probabilities",
         )
         self.built = True
 
@@ -129,14 +129,9 @@ class EncoderBlock(keras.layers.Layer):
         key = self._split_heads(self.key(hidden))
         value = self._split_heads(self.value(hidden))
         scores = ops.einsum("btad,bsad->bats", query, key)
-        # Half precision has too few digits for the sum of many probabilities.
-        scores = ops.cast(scores, "float32")
-        if padding_mask is not None:
-            # A finite number: a row of padding alone must give no NaN. exp of it is exactly 0.
-            bias = (1.0 - ops.cast(padding_mask, "float32")) * -1e9  # [B, S]
-            scores = scores + bias[:, None, None, :]
-        probabilities = ops.cast(ops.softmax(scores, axis=-1), value.dtype)  # [B, A, T, S]
-        probabilities = self.attention_probability_dropout(probabilities, training=training)
+        probabilities = self.attention_probabilities(
+            scores, padding_mask=padding_mask, training=training
+        )
         context = ops.einsum("bats,bsad->btad", probabilities, value)
         return ops.reshape(context, ops.shape(hidden))
 
