@@ -24,7 +24,7 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
 
     Args:
         path: YAML file; settings it does not name keep their defaults. None: all defaults.
-        overrides: `key=value` with dotted keys, the value in YAML: `training.steps=100`,
+        overrides: `key=value` with dotted keys, the value in YAML: `training.steps=5000`,
             `tasks.0.layer=3`, `vocabulary.path=vocab.txt`.
 
     Returns:
@@ -36,8 +36,8 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
 
     Example:
 
-    >>> load_config(overrides=["training.steps=100"]).training.steps
-    100
+    >>> load_config(overrides=["training.steps=5000"]).training.steps
+    5000
     """
     settings: dict[str, Any] = {}
     lines: dict[tuple, int] = {}
@@ -68,7 +68,7 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
     settings = _checked(settings, RunConfig, (), where)
     try:
         return dacite.from_dict(
-            RunConfig, settings, dacite.Config(cast=[tuple], type_hooks={float: _number})
+            RunConfig, settings, dacite.Config(cast=[tuple], type_hooks={float: as_number})
         )
     except dacite.WrongTypeError as error:
         keys = tuple(str(error.field_path).split("."))
@@ -76,7 +76,7 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
         found = [k for k in lines if tuple(part for part in k if isinstance(part, str)) == keys]
         raise InputError(
             f"{where(found[0] if len(found) == 1 else keys)} is {error.value!r} "
-            f"({type(error.value).__name__}), but must be {_type_name(error.field_type)}"
+            f"({type(error.value).__name__}), but must be {type_name(error.field_type)}"
         ) from error
     except dacite.MissingValueError as error:
         raise InputError(f"{name}: {error.field_path} is missing; give it a value") from error
@@ -208,8 +208,14 @@ def _config_class(kind: Any) -> type | None:
     return None
 
 
-def _number(value: Any) -> Any:
-    # YAML 1.1 reads 1e-3 as a string and 1 as an int; both are fine numbers.
+def as_number(value: Any) -> Any:
+    """A float for a YAML value that is one: YAML 1.1 reads `1e-3` as text, and `1` as an integer.
+
+    Example:
+
+    >>> as_number("1e-3"), as_number(1), as_number("one"), as_number(True)
+    (0.001, 1.0, 'one', True)
+    """
     if isinstance(value, str):
         try:
             return float(value)
@@ -218,8 +224,15 @@ def _number(value: Any) -> Any:
     return float(value) if type(value) is int else value
 
 
-def _type_name(kind: Any) -> str:
+def type_name(kind: Any) -> str:
+    """What a person calls a type.
+
+    Example:
+
+    >>> type_name(int), type_name(str | None)
+    ('a whole number', 'text or empty')
+    """
     if isinstance(kind, types.UnionType):
-        return " or ".join(_type_name(option) for option in typing.get_args(kind))
+        return " or ".join(type_name(option) for option in typing.get_args(kind))
     names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
     return names.get(kind, "empty" if kind is type(None) else getattr(kind, "__name__", str(kind)))

@@ -40,7 +40,7 @@ class Feature:
 
 ENCODER_FEATURES = (
     # int32 everywhere: bool inputs do not pass through MirroredStrategy.
-    Feature(TOKEN_IDS, "int32", ("B", "T"), "WordPiece ids, [CLS] first, 0 ([PAD]) as padding"),
+    Feature(TOKEN_IDS, "int32", ("B", "T"), "WordPiece ids, [CLS] first, [PAD] as padding"),
     Feature(SEGMENT_IDS, "int32", ("B", "T"), "0 for [CLS] A [SEP] and padding, 1 for B [SEP]"),
     Feature(PADDING_MASK, "int32", ("B", "T"), "1 for a token, 0 for padding"),
 )

@@ -221,8 +221,10 @@ class PretrainingData:
     ) -> tuple[Sequences, tf.Tensor]:
         length = self.config.sequence_length
         pairs = anchor(text, length, self.paired, fold(seed, 0))
-        for number, task in enumerate(self.tasks):
-            pairs = task.corrupt_pairs(pairs, fold(seed, 1, number))
+        for task in self.tasks:
+            # Seeded by the task's name: another task in the list does not change this one's draws.
+            own = fold(stage_seed(1, task.name), seed[0], seed[1])
+            pairs = task.corrupt_pairs(pairs, own)
         sequences = gather_sequences(text, pairs, length, self.paired, self.table)
         order = shuffle_into_batches(
             sequences,
@@ -242,7 +244,6 @@ class PretrainingData:
         labels: dict[str, tf.Tensor] = {}
         weights: dict[str, tf.Tensor] = {}
         for task in self.tasks:
-            # Seeded by the task's name: another task in the list does not change this one's draws.
             corruption = task.corrupt(
                 sequences, self.table, fold(stage_seed(0, task.name), seed[0], seed[1])
             )

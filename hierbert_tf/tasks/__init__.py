@@ -5,6 +5,7 @@ Every module of this folder is imported here, so a new task is one new file.
 
 import difflib
 import importlib
+import math
 import pkgutil
 from collections.abc import Sequence
 
@@ -51,9 +52,13 @@ def build_tasks(configs: Sequence[TaskConfig], layers: int) -> list[PretrainingT
                 f"{where}.layer: task {config.name!r} is at layer {config.layer} of an encoder of "
                 f"{layers} layers; choose 0 (embeddings) to {layers}"
             )
-        if config.weight < 0:
-            raise InputError(f"{where}.weight: {config.weight} is negative; 0 drops the loss")
+        if not 0 <= config.weight < math.inf:
+            raise InputError(
+                f"{where}.weight: {config.weight} is no weight; give 0 (drops the loss) or more"
+            )
         tasks.append(PretrainingTask.registry[config.name].from_config(config))
+    if not any(task.weight for task in tasks):
+        raise InputError("tasks: every weight is 0, so nothing can be learnt; raise one")
     by_name = {task.name: task for task in tasks}
     for index, task in enumerate(tasks):
         if task.receives:
@@ -91,6 +96,27 @@ def _check_transfer(where: str, task: PretrainingTask, tasks: dict[str, Pretrain
         raise InputError(
             f"{where}.into: {source.name!r} and {task.name!r} both sit at layer {task.layer}, so "
             "no encoder block lies between them; set into: head or move one of them"
+        )
+    for other in tasks.values():
+        rival = other.receives
+        if (
+            rival
+            and (rival.source, rival.into) == (source.name, "block")
+            and transfer.into == "block"
+            and (rival.by, rival.stop_gradient) != (transfer.by, transfer.stop_gradient)
+        ):
+            raise InputError(
+                f"{where}: {task.name!r} and {other.name!r} receive from {source.name!r} into the "
+                "same encoder block in two ways; give both the same by and stop_gradient"
+            )
+    if (
+        source.receives
+        and source.receives.into == "head"
+        and (transfer.by, transfer.into) == ("label_embedding", "block")
+    ):
+        raise InputError(
+            f"{where}.by: the encoder computes {source.name!r}'s labels, so what {source.name!r} "
+            "receives into its head would not reach them; let it receive into: block"
         )
     giver: PretrainingTask | None = source
     for _ in tasks:

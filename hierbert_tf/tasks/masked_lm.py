@@ -59,10 +59,13 @@ class MaskedLM(PretrainingTask):
         super().__init__(name, layer, weight, receives)
         self.check_option("rate", rate, 0 < rate < 1, "between 0 and 1")
         self.check_option("mask_share", mask_share, 0 <= mask_share <= 1, "from 0 to 1")
+        left = 1 - mask_share + 1e-9  # 0.2 <= 1 - 0.8 is false in floats
         self.check_option(
-            "random_share", random_share, 0 <= random_share <= 1 - mask_share,
+            "random_share",
+            random_share,
+            0 <= random_share <= left,
             "from 0 to what mask_share leaves",
-        )  # fmt: skip
+        )
         self.check_option("unit", unit, unit in ("piece", "word", "span"), "piece, word or span")
         self.check_option("span_words", span_words, span_words >= 1, "at least 1")
         self.rate = rate

@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from hierbert_tf.config import ReceivesConfig, TaskConfig
+from hierbert_tf.config_file import as_number, type_name
 from hierbert_tf.data.features import Feature
 from hierbert_tf.data.pairs import Pairs
 from hierbert_tf.data.sequences import Sequences, TokenTable
@@ -114,18 +115,27 @@ class PretrainingTask(abc.ABC):
         Raises:
             InputError: an option that the task does not have, or a value it refuses.
         """
-        known = [
-            name
+        known = {
+            name: parameter.annotation
             for name, parameter in inspect.signature(cls.__init__).parameters.items()
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-        ]
-        for option in config.options:
+        }
+        options = {}
+        for option, value in config.options.items():
             if option not in known:
                 raise InputError(
                     f"task {config.name!r} has no option {option!r}; "
                     + (f"its options are {', '.join(known)}" if known else "it has none")
                 )
-        return cls(config.name, config.layer, config.weight, config.receives, **config.options)
+            options[option] = as_number(value) if known[option] is float else value
+            if not isinstance(options[option], known[option]) or (
+                isinstance(value, bool) and known[option] is not bool
+            ):
+                raise InputError(
+                    f"task {config.name!r}: option {option!r} is {value!r}, "
+                    f"but must be {type_name(known[option])}"
+                )
+        return cls(config.name, config.layer, config.weight, config.receives, **options)
 
     def check_option(self, option: str, value: Any, fits: bool, expected: str) -> None:
         """Raises `InputError` unless `fits`, naming the task, the option and what is expected."""
@@ -172,5 +182,6 @@ def project(task: PretrainingTask, head: HeadInputs, vectors: Any) -> Any:
 def classify_pooled(task: PretrainingTask, head: HeadInputs) -> Any:
     """The head of the sequence-level tasks: a projection of the pooled vector [B, H] to [B, C]."""
     if head.logits is not None:
+        # The encoder gives them on; `build_tasks` refuses a receiver's head here.
         return head.logits
     return project(task, head, head.receive(head.pooled))
