@@ -10,6 +10,7 @@ ROOT = Path(hierbert_tf.__file__).parent
 RANKS = {
     "errors": 0,
     "config": 0,
+    "storage": 0,
     "data.features": 0,
     "config_file": 1,
     "layers": 1,

@@ -19,13 +19,13 @@ from hierbert_tf.corpus.report import CorpusReport
 from hierbert_tf.corpus.sentence_cache import CachedDocument, SentenceCache
 from hierbert_tf.corpus.sentences import check_language, split_sentences
 from hierbert_tf.corpus.statistics import ReadStatistics
-from hierbert_tf.corpus.storage import storage_error
 from hierbert_tf.corpus.tokenizer import WordPieceTokenizer
 from hierbert_tf.corpus.vocabulary import Vocabulary
 from hierbert_tf.corpus.vocabulary_learner import learn_vocabulary
 from hierbert_tf.data.manifest import MANIFEST, Manifest
 from hierbert_tf.data.shards import ShardWriter
 from hierbert_tf.errors import InputError
+from hierbert_tf.storage import storage_error
 
 VOCABULARY_FILE = "vocab.txt"
 REPORT_FILE = "corpus_report.json"
