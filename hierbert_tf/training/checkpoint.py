@@ -1,5 +1,6 @@
 """One checkpoint on disk: a folder that is either whole or not there."""
 
+import errno
 import hashlib
 import json
 import os
@@ -15,12 +16,14 @@ import safetensors
 import safetensors.numpy
 
 from hierbert_tf.errors import InputError, RunStopped
+from hierbert_tf.training.plain_message import plain_message
 
 FORMAT = 1
 MODEL_FILE = "model.safetensors"
 OPTIMIZER_FILE = "optimizer.safetensors"
 DESCRIPTION_FILE = "checkpoint.json"
 TEMPORARY_PREFIX = ".tmp-"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Checkpoint:
             RunStopped: the disk is full; nothing is left of the attempt.
             InputError: the folder cannot be written.
         """
-        path = folder / f"step_{step:08d}"
+        path = checkpoint_path(folder, step)
         temporary = folder / f"{TEMPORARY_PREFIX}{path.name}-{os.getpid()}"
         try:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -113,6 +116,20 @@ class Checkpoint:
                 "choose another."
             ) from error
 
+    def has_its_sizes(self) -> bool:
+        """Whether each file is there and as long as it was: no proof as `verify`, but no reading.
+
+        Example:
+
+        >>> Checkpoint(Path("nowhere"), 1, {}, {"a": {"bytes": 3}}).has_its_sizes()
+        False
+        """
+        try:
+            sizes = {name: (self.path / name).stat().st_size for name in self.files}
+        except OSError:
+            return False
+        return all(size == self.files[name]["bytes"] for name, size in sizes.items())
+
     def verify(self) -> None:
         """Compares size and SHA-256 of each file.
 
@@ -158,6 +175,23 @@ class Checkpoint:
             variable.assign(state[path])
 
 
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """The folder of a step's checkpoint."""
+    return folder / f"step_{step:08d}"
+
+
+def checkpoint_step(path: Path) -> int | None:
+    """The step in the name of a checkpoint's folder; None if it is no such name.
+
+    Example:
+
+    >>> checkpoint_step(Path("checkpoints/step_00000200")), checkpoint_step(Path("step_by_step"))
+    (200, None)
+    """
+    found = re.fullmatch(r"step_(\d{8,})", path.name)
+    return int(found[1]) if found else None
+
+
 def by_path(variables: Sequence[Any]) -> dict[str, Any]:
     """The variables under their paths; the second of an equal path gets `#2`, and so on.
 
@@ -196,11 +230,17 @@ def write_error(folder: Path, error: Exception) -> InputError | RunStopped:
 
     Args:
         folder: where it should have gone.
-        error: an `OSError`, or safetensors' error, which carries the system's number in its text.
+        error: an `OSError`; safetensors' error, which carries the system's number in its text; or
+            TensorFlow's, which carries the system's words.
+
+    Example:
+
+    >>> write_error(Path("runs/a"), OSError(errno.EACCES, "Permission denied"))
+    InputError('runs/a cannot be written (Permission denied); choose another run folder.')
     """
-    text = str(error)
+    text = plain_message(error)
     number = error.errno if isinstance(error, OSError) else None
-    if number in (27, 28, 122) or any(f"os error {n})" in text for n in (27, 28, 122)):
+    if number in FULL or any(f"os error {n})" in text or os.strerror(n) in text for n in FULL):
         return RunStopped(
             f"The disk of {folder} is full, so nothing more could be written; what was saved "
             "before is whole: make room and start the same command again."

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from hierbert_tf.errors import InputError
-from hierbert_tf.training.checkpoint import TEMPORARY_PREFIX, Checkpoint, write_error
+from hierbert_tf.training.checkpoint import (
+    TEMPORARY_PREFIX,
+    Checkpoint,
+    checkpoint_path,
+    checkpoint_step,
+    write_error,
+)
 
 
 class Checkpoints:
@@ -28,6 +34,7 @@ class Checkpoints:
         self.folder = Path(folder)
         self.keep = max(1, keep)
         self.identity = identity or {}
+        self._damaged: set[Path] = set()
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"{self.folder} is a file, not a folder of checkpoints; move it away.")
 
@@ -46,7 +53,10 @@ class Checkpoints:
     def save(
         self, step: int, model_variables: Sequence[Any], state_variables: Sequence[Any]
     ) -> Checkpoint:
-        """Writes a checkpoint and removes the oldest beyond `keep`.
+        """Writes a checkpoint, then removes the oldest beyond `keep` and all of later steps.
+
+        Those of later steps, whole or damaged, belong to a future that this run has left: it went
+        on from an earlier step. Damaged ones do not count as kept.
 
         Args:
             step: optimizer steps done.
@@ -58,9 +68,24 @@ class Checkpoints:
             InputError: the folder cannot be written.
         """
         saved = Checkpoint.write(self.folder, step, model_variables, state_variables, self.identity)
-        for path in self._paths()[self.keep :]:
-            shutil.rmtree(path, ignore_errors=True)
+        self._damaged.discard(saved.path)
+        kept = 1
+        for path in self._paths():
+            if path == saved.path:
+                continue
+            later = (checkpoint_step(path) or 0) > step
+            if later or kept >= self.keep:
+                shutil.rmtree(path, ignore_errors=True)
+            elif self._seems_whole(path):
+                kept += 1
         return saved
+
+    def any_folder(self) -> bool:
+        """Whether there is a checkpoint's folder at all, be it whole or damaged.
+
+        So `any_folder()` with `latest()` None means that every checkpoint of the run is damaged.
+        """
+        return bool(self._paths())
 
     def latest(self) -> Checkpoint | None:
         """The newest whole checkpoint or None; a damaged one is skipped with a warning."""
@@ -69,6 +94,7 @@ class Checkpoints:
                 found = Checkpoint.read(path)
                 found.verify()
             except InputError as error:
+                self._damaged.add(path)
                 warnings.warn(f"skipped a damaged checkpoint: {error}", stacklevel=2)
                 continue
             return found
@@ -80,10 +106,19 @@ class Checkpoints:
         Raises:
             InputError: there is none, or it is damaged.
         """
-        found = Checkpoint.read(self.folder / f"step_{step:08d}")
+        found = Checkpoint.read(checkpoint_path(self.folder, step))
         found.verify()
         return found
 
     def _paths(self) -> list[Path]:
         """Folders of checkpoints, newest first."""
-        return sorted(self.folder.glob("step_[0-9]*"), reverse=True)
+        steps = {path: checkpoint_step(path) for path in self.folder.glob("step_*")}
+        found = [(step, path) for path, step in steps.items() if step is not None]
+        return [path for _, path in sorted(found, reverse=True)]
+
+    def _seems_whole(self, path: Path) -> bool:
+        """Without reading the weights: at each save that would cost as much as the save."""
+        try:
+            return path not in self._damaged and Checkpoint.read(path).has_its_sizes()
+        except InputError:
+            return False

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from hierbert_tf.errors import InputError
-from hierbert_tf.training.checkpoint import Checkpoint, by_path
+from hierbert_tf.training.checkpoint import Checkpoint, by_path, checkpoint_step
 from hierbert_tf.training.checkpoints import Checkpoints
 
 
@@ -78,7 +78,7 @@ def warm_start(
 
 
 def _find(path: Path) -> Checkpoint:
-    if path.name.startswith("step_"):
+    if checkpoint_step(path) is not None:
         found = Checkpoint.read(path)
         found.verify()
         return found

@@ -1,7 +1,10 @@
+import errno
 import json
 import os
+import re
 import resource
 import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -67,7 +70,7 @@ def test_seed_generators_keep_their_names_in_any_process():
 
 
 def test_keeps_the_newest(tmp_path):
-    for step in (1, 2, 10, 9):
+    for step in (1, 2, 9, 10):
         checkpoints, *_ = save(tmp_path, step, keep=2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step_00000009", "step_00000010"]
     assert checkpoints.latest().step == 10
@@ -191,3 +194,66 @@ def test_a_folder_that_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint_module, "_save", refuse)
     with pytest.raises(InputError, match="cannot be written [(]Read-only file system"):
         save(tmp_path)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_damaged_newer_checkpoint_does_not_push_out_the_one_just_saved(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=1)
+    for step in (200, 600):
+        checkpoints.save(step, model_variables(), [])
+    (tmp_path / "step_00000600" / "checkpoint.json").write_text("{")
+    checkpoints.save(400, model_variables(), [])
+    assert names(tmp_path) == ["step_00000400"]
+    assert checkpoints.latest().step == 400
+
+
+def test_a_save_removes_the_future_that_the_run_left(tmp_path):
+    checkpoints = Checkpoints(tmp_path, keep=3)
+    for step in (100, 500, 600, 200):
+        checkpoints.save(step, model_variables(), [])
+    assert names(tmp_path) == ["step_00000100", "step_00000200"]
+
+
+@pytest.mark.parametrize("way", ["cut off", "found by latest"])
+def test_damaged_checkpoints_do_not_count_as_kept(tmp_path, way):
+    checkpoints = Checkpoints(tmp_path, keep=2)
+    for step in (1, 2):
+        checkpoints.save(step, model_variables(), [])
+    file = tmp_path / "step_00000002" / "model.safetensors"
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] if way == "cut off" else content[:-1] + b"?")
+    if way == "found by latest":
+        with pytest.warns(UserWarning, match="step_00000002"):
+            assert checkpoints.latest().step == 1
+    checkpoints.save(3, model_variables(), [])
+    assert names(tmp_path) == ["step_00000001", "step_00000002", "step_00000003"]
+    checkpoints.save(4, model_variables(), [])
+    assert names(tmp_path) == ["step_00000003", "step_00000004"]
+
+
+def test_any_folder_tells_damaged_from_none(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    (tmp_path / "step_by_step").mkdir()
+    assert not checkpoints.any_folder() and not Checkpoints(tmp_path / "none").any_folder()
+    (tmp_path / "step_00000007").mkdir()
+    with pytest.warns(UserWarning, match="step_00000007"):
+        assert checkpoints.any_folder() and checkpoints.latest() is None
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "message"),
+    [
+        (tf.errors.ResourceExhaustedError(None, None, "a; No space left on device"), RunStopped,
+         "is full"),
+        (tf.errors.OutOfRangeError(None, None, "a; File too large"), RunStopped, "is full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), RunStopped, "is full"),
+        (tf.errors.PermissionDeniedError(None, None, "{{node x}} a; Permission denied [Op:S]"),
+         InputError, "written [(]a; Permission denied[)]"),
+    ],
+)  # fmt: skip
+def test_write_errors_of_the_system_and_of_tensorflow(error, kind, message):
+    found = checkpoint_module.write_error(Path("here"), error)
+    assert type(found) is kind and re.search(message, str(found))

@@ -63,3 +63,10 @@ def test_errors(saved, tmp_path):
         warm_start(model(), tmp_path / "nowhere")
     with pytest.raises(InputError, match="no whole checkpoint"):
         warm_start(model(), tmp_path / "step_00000001")
+
+
+def test_a_run_folder_whose_name_begins_like_a_checkpoints(tmp_path):
+    source = model()
+    run = tmp_path / "step_by_step"
+    saved = Checkpoints(run / "checkpoints").save(5, source.variables, [])
+    assert warm_start(model(), run).path == saved.path
