@@ -16,7 +16,8 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warmup to a peak, then a decay to 0 at the last step (or none).
 
     Step 0 takes peak / warmup_steps, not 0, so that no step is wasted; step `warmup_steps - 1`
-    takes the peak; step `steps` would take 0. Keras' `PolynomialDecay` has no warmup and its
+    takes the peak; step `steps` would take 0. A warmup
+    as long as the run leaves no step to decay. Keras' `PolynomialDecay` has no warmup and its
     `CosineDecay` starts at exactly 0, hence this class; the decays agree with theirs.
 
     Args:
@@ -26,7 +27,7 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         decay: `linear`, `cosine` or `constant`.
 
     Raises:
-        InputError: an unknown decay, or a warmup that is not shorter than the run.
+        InputError: an unknown decay, or a warmup that is longer than the run.
 
     Example:
 
@@ -43,10 +44,10 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
             raise InputError(
                 f"training.schedule is {decay!r}; it must be one of {', '.join(DECAYS)}."
             )
-        if not 0 <= warmup_steps < steps:
+        if not 0 <= warmup_steps <= steps:
             raise InputError(
-                f"training.warmup_steps is {warmup_steps}; it must be at least 0 and below "
-                f"training.steps ({steps})."
+                f"training.warmup_steps is {warmup_steps}; it must be from 0 to training.steps "
+                f"{steps}."
             )
         self.peak = peak
         self.steps = steps
@@ -61,7 +62,7 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
     def __call__(self, step: Any) -> Any:
         """Learning rate (float32 scalar) of `step`, the number of steps already done."""
         step = ops.cast(step, "float32")
-        progress = (step - self.warmup_steps) / (self.steps - self.warmup_steps)
+        progress = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
         progress = ops.clip(progress, 0.0, 1.0)
         if self.decay == "linear":
             rate = 1.0 - progress

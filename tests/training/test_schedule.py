@@ -37,10 +37,15 @@ def test_from_settings_and_serialisation():
     ("arguments", "message"),
     [
         ({"decay": "exponential"}, "training.schedule is 'exponential'"),
-        ({"warmup_steps": 10}, "training.warmup_steps is 10"),
+        ({"warmup_steps": 11}, "training.warmup_steps is 11; it must be from 0 to .* 10"),
         ({"warmup_steps": -1}, "training.warmup_steps is -1"),
     ],
 )
 def test_errors(arguments, message):
     with pytest.raises(InputError, match=message):
         WarmupSchedule(1.0, steps=10, **arguments)
+
+
+def test_a_warmup_as_long_as_the_run_ends_at_the_peak():
+    schedule = WarmupSchedule(2.0, steps=4, warmup_steps=4)
+    assert [float(schedule(step)) for step in range(5)] == [0.5, 1.0, 1.5, 2.0, 2.0]
