@@ -119,7 +119,7 @@ def architecture_figure(encoder: EncoderConfig, tasks: Sequence[TaskConfig]) -> 
     middles = {tasks[index].name: place for index, place in zip(order, places, strict=True)}
     bottom = min(-1.35, min(places, default=0.0) - 0.8)
     top = max(layers + 1.25, max(places, default=0.0) + 0.9)
-    into_head = any(t.receives is not None and _into_head(t, tasks, layers) for t in tasks)
+    into_head = any(t.receives is not None and t.receives.into == "head" for t in tasks)
     width = TASK_LEFT + TASK_WIDTH + (2.3 if into_head else 0.6)
     figure = Figure(figsize=(0.85 * width, 0.85 * (top - bottom)), dpi=140)
     axis = figure.add_axes((0.0, 0.0, 1.0, 1.0))
@@ -129,7 +129,7 @@ def architecture_figure(encoder: EncoderConfig, tasks: Sequence[TaskConfig]) -> 
     axis.set_axis_off()
     _draw_stack(axis, encoder)
     _draw_heads(axis, tasks, order, middles)
-    _draw_transfers(axis, tasks, middles, layers)
+    _draw_transfers(axis, tasks, middles)
     axis.text(
         STACK_LEFT,
         top - 0.45,
@@ -186,9 +186,7 @@ def _draw_heads(
         axis.text(centre, middle - 0.18, detail, fontsize=7.6, color="#52606d", **style)
 
 
-def _draw_transfers(
-    axis: Axes, tasks: Sequence[TaskConfig], middles: dict[str, float], layers: int
-) -> None:
+def _draw_transfers(axis: Axes, tasks: Sequence[TaskConfig], middles: dict[str, float]) -> None:
     by_name = {task.name: task for task in tasks}
     channel = STACK_LEFT + STACK_WIDTH + 0.62
     for task in tasks:
@@ -200,7 +198,7 @@ def _draw_transfers(
         label = received.by.replace("_", " ")
         if received.stop_gradient:
             label += "\n(no gradient back)"
-        if _into_head(task, tasks, layers):
+        if received.into == "head":
             edge = TASK_LEFT + TASK_WIDTH
             end = middles[task.name] - 0.12
             corner = edge + 0.4
@@ -219,11 +217,3 @@ def _draw_transfers(
         style: dict[str, Any] = {"ha": "left", "va": "center", "style": "italic", "zorder": 5}
         axis.text(*place, label, fontsize=8.5, color=TRANSFER, **style)
         channel += 0.14  # several transfers side by side
-
-
-def _into_head(task: TaskConfig, tasks: Sequence[TaskConfig], layers: int) -> bool:
-    """The task receives in its head: so set, or no block is left above the giving layer."""
-    if task.receives is None:
-        return False
-    giving = [t.layer for t in tasks if t.name == task.receives.source]
-    return task.receives.into == "head" or (bool(giving) and giving[0] >= layers)

@@ -72,8 +72,15 @@ class MetricsCsv:
         return dict(sorted(found.items()))
 
     def close(self) -> None:
-        """Closes the file."""
-        self._stream.close()
+        """Closes the file.
+
+        Raises:
+            RunStopped: the disk is full, so that the last rows are lost.
+        """
+        try:
+            self._stream.close()
+        except OSError as error:
+            raise write_error(self.path, error) from error
 
     def _read(self) -> list[tuple[int, str, str, float]]:
         if not self.path.exists():

@@ -1,5 +1,6 @@
 """Everything a person sees of a run, behind one object."""
 
+import contextlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from hierbert_tf.training.monitor.plots import (
 )
 from hierbert_tf.training.monitor.progress import Progress
 from hierbert_tf.training.monitor.tensorboard import TensorBoard
+
+COSINE_PICTURE_EVERY = 10  # measurements: a heat map takes about as long to draw as a step
 
 
 class Monitor:
@@ -57,6 +60,9 @@ class Monitor:
         self.csv: MetricsCsv | None = None
         self._model: Any = None
         self._texts: list[tuple[int, str, str]] = []
+        self._cosines: dict[int, dict[str, float]] = {}
+        self._measured = 0
+        self._drawn_step: int | None = None
 
     def on_start(self, model: Any, start_step: int) -> dict[int, dict[str, float]]:
         """Opens the files; later points of an interrupted run are dropped.
@@ -73,6 +79,7 @@ class Monitor:
         """
         self._model = model
         self.csv = MetricsCsv(self.folder / "metrics.csv", start_step)
+        self._cosines = self.csv.read("cosine")
         if self.writes_tensorboard:
             self.tensorboard = TensorBoard(self.folder / "tensorboard", start_step)
         figure = architecture_figure(self.config.encoder, self.config.tasks)
@@ -102,7 +109,11 @@ class Monitor:
         self._write(step, "held_out", values)
 
     def on_cosine(self, step: int, cosines: Cosines) -> None:
-        """Takes the gradient cosines, as `GradientCosine` gives them."""
+        """Takes the gradient cosines, as `GradientCosine` gives them.
+
+        The heat map is drawn for TensorBoard at the first and each tenth measurement after it, and
+        at the end.
+        """
         values = {
             cosine_name(pair, layer): value
             for pair, layers in cosines.items()
@@ -111,9 +122,12 @@ class Monitor:
         if self.csv is None:
             return
         self.csv.write(step, "cosine", values)
+        self._cosines[step] = values
         if self.tensorboard is not None:
             self.tensorboard.cosines(step, values)
-            self.tensorboard.image(step, "gradient_cosine", cosine_plot(self.csv.read("cosine")))
+            if self._measured % COSINE_PICTURE_EVERY == 0:
+                self._show_cosines(step)
+        self._measured += 1
 
     def write_text(self, name: str, text: str, step: int = 0) -> None:
         """Writes a Markdown text to TensorBoard, also before the start: a decoded batch."""
@@ -131,6 +145,8 @@ class Monitor:
         """
         if self.progress is not None:
             self.progress.close()
+        if self._measured and self._drawn_step != max(self._cosines):
+            self._show_cosines(max(self._cosines))
         self.write_plots()
         self._write_projector()
 
@@ -145,21 +161,26 @@ class Monitor:
             write_figure(figure, plots / f"{task.name}.png")
         if train:
             write_figure(optimizer_plot(train), plots / "optimizer.png")
-        cosines = self.csv.read("cosine")
-        if cosines:
-            write_figure(cosine_plot(cosines), plots / "gradient_cosine.png")
+        if self._cosines:
+            write_figure(cosine_plot(self._cosines), plots / "gradient_cosine.png")
 
     def close(self) -> None:
         """Closes the files; also after a failure."""
-        for part in (self.progress, self.tensorboard, self.csv):
-            if part is not None:
-                part.close()
+        with contextlib.ExitStack() as stack:  # one that fails leaves none of the others open
+            for part in (self.csv, self.tensorboard, self.progress):
+                if part is not None:
+                    stack.callback(part.close)
 
     def _write(self, step: int, split: str, values: Mapping[str, float]) -> None:
         if self.csv is not None:
             self.csv.write(step, split, values)
         if self.tensorboard is not None:
             self.tensorboard.scalars(step, split, values)
+
+    def _show_cosines(self, step: int) -> None:
+        self._drawn_step = step
+        if self.tensorboard is not None:
+            self.tensorboard.image(step, "gradient_cosine", cosine_plot(self._cosines))
 
     def _write_projector(self) -> None:
         if self.tensorboard is None or self.token_embeddings is None:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 Series = Mapping[int, Mapping[str, float]]
 
 BLUE, ORANGE, GREY, PALE = "#1f5fa8", "#d1642b", "#8a8f98", "#e6e8eb"
+MOST_COLUMNS = 40  # of a heat map: more are narrower than a label
 
 
 def _words(name: str) -> str:
@@ -81,13 +82,21 @@ def cosine_name(pair: Sequence[str], layer: str) -> str:
     return f"{pair[0]}~{pair[1]}/{layer}"
 
 
+def _thin(steps: list[int], most: int) -> list[int]:
+    """At most `most` of the steps, evenly chosen, the first and the last among them."""
+    if len(steps) <= most:
+        return steps
+    return [steps[index] for index in np.linspace(0, len(steps) - 1, most).round().astype(int)]
+
+
 def cosine_plot(history: Series) -> Figure:
     """Heat maps of the gradient cosines: a panel a pair of tasks, layers upward, steps rightward.
 
     Args:
-        history: `{step: {"<task>~<other>/<layer>": cosine}}`; NaN is drawn grey.
+        history: `{step: {"<task>~<other>/<layer>": cosine}}`; NaN is drawn grey. Of more than
+            `MOST_COLUMNS` steps that many are drawn.
     """
-    steps = sorted(history)
+    steps = _thin(sorted(history), MOST_COLUMNS)
     names = list(dict.fromkeys(name for step in steps for name in history[step]))
     pairs = list(dict.fromkeys(name.partition("/")[0] for name in names))
     layers = list(dict.fromkeys(name.partition("/")[2] for name in names))

@@ -1,7 +1,8 @@
 """The progress bar."""
 
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -24,10 +25,16 @@ class Progress:
         start_step: steps done before.
         stream: where to write; None: standard error.
         shown: False: write nothing.
+        clock: seconds, for the time left in a file.
     """
 
     def __init__(
-        self, steps: int, start_step: int = 0, stream: Any = None, shown: bool = True
+        self,
+        steps: int,
+        start_step: int = 0,
+        stream: Any = None,
+        shown: bool = True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stream = stream or sys.stderr
         self.shown = shown
@@ -43,9 +50,14 @@ class Progress:
             bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {remaining} left{postfix}]",
         )
         self.steps = steps
+        self._clock = clock
+        # After the first step, which also builds the graph: no speed to judge the rest by.
+        self._first: tuple[int, float] | None = None
 
     def step(self, step: int) -> None:
         """Moves the bar to `step`."""
+        if self._first is None:
+            self._first = (step, self._clock())
         self.bar.update(step - self.bar.n)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
@@ -59,16 +71,21 @@ class Progress:
         if self.terminal:
             self.bar.set_postfix_str(text)
         elif self.shown:
+            left = self._seconds_left(step)
+            if left is not None:
+                text += f", {tqdm.format_interval(left)} left"
             print(f"step {step}/{self.steps}: {text}", file=self.stream, flush=True)
-
-    def say(self, text: str) -> None:
-        """Writes a line above the bar."""
-        if self.shown:
-            self.bar.write(text, file=self.stream)
 
     def close(self) -> None:
         """Ends the line."""
         self.bar.close()
+
+    def _seconds_left(self, step: int) -> float | None:
+        """At the speed since the first step, evaluations and checkpoints included."""
+        if self._first is None or step <= self._first[0]:
+            return None
+        first, started = self._first
+        return (self._clock() - started) / (step - first) * (self.steps - step)
 
 
 def summary(values: Mapping[str, float]) -> str:

@@ -1,6 +1,7 @@
 """A run's TensorBoard: scalars, texts, pictures and the token-embedding projector."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tensorboard.plugins import projector
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from hierbert_tf.errors import InputError
+from hierbert_tf.training.checkpoint import write_error
 from hierbert_tf.training.monitor.figure_image import figure_image
 
 GROUPS = {
@@ -43,7 +45,8 @@ class TensorBoard:
         start_step: steps done before; later points of an interrupted run are struck out.
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: the folder cannot be written; so also from every method.
+        RunStopped: the disk is full; likewise.
     """
 
     def __init__(self, folder: str | Path, start_step: int = 0) -> None:
@@ -57,8 +60,9 @@ class TensorBoard:
                 raise InputError(
                     f"{path} cannot be made ({error.strerror}); choose another run folder."
                 ) from error
-            self._mark_start(path, start_step)
-            self._writers[split] = tf.summary.create_file_writer(str(path))
+            with self._writing():
+                self._mark_start(path, start_step)
+                self._writers[split] = tf.summary.create_file_writer(str(path))
 
     def scalars(self, step: int, split: str, values: Mapping[str, float]) -> None:
         """Writes one point a metric.
@@ -68,31 +72,27 @@ class TensorBoard:
             split: `train` or `held_out`.
             values: numbers by name, such as `masked_lm/loss`; `<task>/weight` is left out.
         """
-        with self._writers[split].as_default(step=step):
+        with self._events(split, step):
             for name, value in values.items():
                 if not name.endswith("/weight"):
                     tf.summary.scalar(tag(name), value)
-        self._writers[split].flush()
 
     def cosines(self, step: int, values: Mapping[str, float]) -> None:
         """Writes the gradient cosines, `{"<task>~<other>/<layer>": cosine}`; NaN is left out."""
-        with self._writers["train"].as_default(step=step):
+        with self._events("train", step):
             for name, value in values.items():
                 if not np.isnan(value):
                     tf.summary.scalar(f"gradient_cosine/{name}", value)
-        self._writers["train"].flush()
 
     def text(self, step: int, name: str, text: str) -> None:
         """Writes a Markdown text."""
-        with self._writers["train"].as_default(step=step):
+        with self._events("train", step):
             tf.summary.text(name, text)
-        self._writers["train"].flush()
 
     def image(self, step: int, name: str, figure: Figure) -> None:
         """Writes a figure as a picture."""
-        with self._writers["train"].as_default(step=step):
+        with self._events("train", step):
             tf.summary.image(name, figure_image(figure)[None])
-        self._writers["train"].flush()
 
     def projector(self, embeddings: np.ndarray, words: Sequence[str]) -> None:
         """Writes the token embeddings for the projector tab.
@@ -111,20 +111,39 @@ class TensorBoard:
             raise ValueError(f"{len(words)} words for {len(embeddings)} embeddings")
         path = self.folder / "train"
         labels = [word if word.strip() else "(blank)" for word in words]
-        (path / "words.tsv").write_text("\n".join(labels) + "\n", encoding="utf-8")
         variable = tf.Variable(embeddings, name="token_embeddings")
-        tf.train.Checkpoint(token_embeddings=variable).write(str(path / "token_embeddings.ckpt"))
         settings = projector.ProjectorConfig()
         settings.model_checkpoint_path = "token_embeddings.ckpt"
         embedding = settings.embeddings.add()
         embedding.tensor_name = "token_embeddings/.ATTRIBUTES/VARIABLE_VALUE"
         embedding.metadata_path = "words.tsv"
-        projector.visualize_embeddings(str(path), settings)
+        with self._writing():
+            (path / "words.tsv").write_text("\n".join(labels) + "\n", encoding="utf-8")
+            checkpoint = tf.train.Checkpoint(token_embeddings=variable)
+            checkpoint.write(str(path / "token_embeddings.ckpt"))
+            projector.visualize_embeddings(str(path), settings)
 
     def close(self) -> None:
         """Closes the files."""
-        for writer in self._writers.values():
-            writer.close()
+        with self._writing(), contextlib.ExitStack() as stack:
+            for writer in self._writers.values():
+                stack.callback(writer.close)
+
+    @contextlib.contextmanager
+    def _events(self, split: str, step: int) -> Iterator[None]:
+        """Summaries written inside are of `step` and in the file afterwards."""
+        with self._writing():
+            with self._writers[split].as_default(step=step):
+                yield
+            self._writers[split].flush()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Says in a sentence what the system or TensorFlow could not write."""
+        try:
+            yield
+        except (OSError, tf.errors.OpError) as error:
+            raise write_error(self.folder, error) from error
 
     @staticmethod
     def _mark_start(path: Path, start_step: int) -> None:

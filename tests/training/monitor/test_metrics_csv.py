@@ -1,3 +1,5 @@
+import errno
+import io
 import math
 
 import pytest
@@ -49,3 +51,15 @@ def test_errors(tmp_path, monkeypatch):
     metrics._stream = open("/dev/full", "w")  # noqa: SIM115
     with pytest.raises(RunStopped, match="is full"):
         metrics.write(1, "train", {"a": 1.0})
+
+
+def test_a_close_that_cannot_write_the_rest(tmp_path):
+    class Full(io.StringIO):
+        def close(self):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    metrics = MetricsCsv(tmp_path / "metrics.csv")
+    metrics.close()
+    metrics._stream = Full()
+    with pytest.raises(RunStopped, match="is full"):
+        metrics.close()

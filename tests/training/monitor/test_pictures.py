@@ -88,3 +88,10 @@ def test_figures_become_pixels_and_files(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
         write_figure(figure, tmp_path / "file" / "red.png")
+
+
+def test_a_long_history_is_thinned_to_its_ends_and_between():
+    history = {step: {"a~b/embeddings": step / 1000} for step in range(0, 1001, 2)}
+    (row,) = cosine_plot(history).axes[0].images[0].get_array()
+    assert len(row) == 40 and (row[0], row[-1]) == (0.0, 1.0)
+    np.testing.assert_allclose(np.diff(row), 1 / 39, atol=0.003)

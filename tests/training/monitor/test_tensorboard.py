@@ -1,3 +1,5 @@
+import contextlib
+import resource
 import time
 
 import numpy as np
@@ -9,7 +11,7 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import EventA
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from tensorboard.util import tensor_util
 
-from hierbert_tf.errors import InputError
+from hierbert_tf.errors import InputError, RunStopped
 from hierbert_tf.training.monitor.tensorboard import TensorBoard
 
 
@@ -76,3 +78,57 @@ def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be made"):
         TensorBoard(tmp_path / "file")
+
+
+@contextlib.contextmanager
+def files_of_at_most(size: int):
+    """The system refuses longer files, as a full disk would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_projector_for_which_the_disk_has_no_room(tmp_path):
+    board = TensorBoard(tmp_path)
+    table = np.zeros([1000, 200], "float32")
+    with files_of_at_most(100_000), pytest.raises(RunStopped, match="is full"):
+        board.projector(table, ["word"] * 1000)
+    board.close()
+
+
+def test_errors_of_the_summaries_are_sentences(tmp_path):
+    class Failing:
+        def as_default(self, step):
+            return contextlib.nullcontext()
+
+        def flush(self):
+            raise error
+
+        close = flush
+
+    board = TensorBoard(tmp_path)
+    board.close()
+    board._writers = {"train": Failing(), "held_out": Failing()}
+    error: Exception = tf.errors.ResourceExhaustedError(None, None, "x; No space left on device")
+    for write in (
+        lambda: board.scalars(1, "held_out", {}),
+        lambda: board.cosines(1, {}),
+        board.close,
+    ):
+        with pytest.raises(RunStopped, match="is full"):
+            write()
+    error = tf.errors.PermissionDeniedError(None, None, "x; Permission denied")
+    with pytest.raises(InputError, match="x; Permission denied"):
+        board.scalars(1, "train", {})
+
+
+def test_an_events_file_that_cannot_be_made(tmp_path, monkeypatch):
+    def refuse(path):
+        raise tf.errors.PermissionDeniedError(None, None, f"{path}; Permission denied")
+
+    monkeypatch.setattr(tf.summary, "create_file_writer", refuse)
+    with pytest.raises(InputError, match="Permission denied"):
+        TensorBoard(tmp_path)
