@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from hierbert_tf.config import RunConfig
 from hierbert_tf.errors import RunStopped
+from hierbert_tf.training.batch_reader import ReadingInterrupted, readable, until_signal
+from hierbert_tf.training.checkpoint import checkpoint_path
 from hierbert_tf.training.checkpoints import Checkpoints
 from hierbert_tf.training.evaluation_step import EvaluationStep
 from hierbert_tf.training.gradient_cosine import GradientCosine
@@ -29,12 +31,16 @@ class TrainingResult:
         step: optimizer steps done.
         held_out: metrics on the held-out documents by step, as far as this process (or the
             monitor's CSV from earlier ones) knows; the first is of step 0, the last of the end.
+            Step 0 is missing after a resume without a monitor or whose `metrics.csv` was moved
+            away; the end is missing after a signal.
         exit_code: 0, or what the process should exit with after a signal (143 SIGTERM, 130 Ctrl-C).
+        saved_step: step of the newest checkpoint, where a resume would start; None: there is none.
     """
 
     step: int
     held_out: dict[int, dict[str, float]] = field(default_factory=dict)
     exit_code: int = 0
+    saved_step: int | None = None
 
 
 def train(
@@ -57,6 +63,9 @@ def train(
     the rest. What a step does depends on nothing but the checkpoint and the step's number: dropout
     seeds are variables of the model, the batches are a function of the step.
 
+    A signal may leave few seconds: the checkpoint is then written at once and what else the step
+    was due is left out, but for the log. A resume does an evaluation that was left out so.
+
     Args:
         model: functional model: dict of int32 features -> dict of logits by task name.
         optimizer: ours.
@@ -75,7 +84,8 @@ def train(
 
     Raises:
         RunStopped: a loss was not finite, the data ended, or the disk was full.
-        InputError: a checkpoint does not fit, or the folder cannot be written.
+        InputError: a checkpoint does not fit, the folder cannot be written, or a shard of the
+            prepared text is damaged.
     """
     loop = _Loop(model, optimizer, config, monitor, checkpoints, strategy)
     checkpoints.remove_leftovers()
@@ -125,7 +135,7 @@ class _Loop:
         )
         self.held_out: dict[int, dict[str, float]] = {}
         self.window = MetricWindow()
-        self.saved = -1
+        self.saved_step: int | None = None
 
     def run(
         self,
@@ -136,11 +146,13 @@ class _Loop:
         callbacks: keras.callbacks.CallbackList | None,
     ) -> TrainingResult:
         every, steps = self.config.monitor, self.config.training.steps
-        self.saved = start_step
+        self.saved_step = start_step or None
         if self.monitor is not None:
             self.held_out = self.monitor.on_start(self.model, start_step)
-        if start_step not in self.held_out and (start_step == 0 or start_step >= steps):
-            self._evaluate(start_step, held_out)
+        if start_step not in self.held_out and self._evaluation_due(start_step):
+            self._evaluate(start_step, held_out, interruption)
+        if interruption.requested:
+            return self._result(start_step, interruption)
         if callbacks is not None:
             self.model.stop_training = False
             callbacks.on_train_begin()
@@ -156,16 +168,18 @@ class _Loop:
             if self.monitor is not None:
                 self.monitor.on_step(number)
             last = number == steps
+            if interruption.requested:
+                self._save(number)
             if number == start_step + 1:
                 # The first step also built the graph: not a time to judge the speed by.
                 self._check_finite()
                 self.window.restart_clock()
             if last or number % every.log_every == 0:
                 self._log(number)
-            if last or (every.evaluate_every and number % every.evaluate_every == 0):
-                self._evaluate(number, held_out)
+            if self._evaluation_due(number):
+                self._evaluate(number, held_out, interruption)
             if self.cosine is not None and (last or number % every.cosine_every == 0):
-                self._measure_cosines(number, batch)
+                self._measure_cosines(number, batch, interruption)
             if last or number % every.checkpoint_every == 0:
                 self._save(number)
             if callbacks is not None:
@@ -173,19 +187,23 @@ class _Loop:
                 if self.model.stop_training:
                     break
         self._check_finite()
-        if number > self.saved:
+        if number > start_step:
             self._save(number)
         if callbacks is not None:
             callbacks.on_train_end()
         if self.monitor is not None:
             self.monitor.on_end(number, finished=number >= steps)
-        return TrainingResult(number, self.held_out, interruption.exit_code)
+        return self._result(number, interruption)
+
+    def _result(self, number: int, interruption: Interruption) -> TrainingResult:
+        return TrainingResult(number, self.held_out, interruption.exit_code, self.saved_step)
 
     def _next(self, batches: Iterator[Any], number: int) -> tuple[Any, float]:
         """The next batch and the seconds it took to come."""
         started = time.perf_counter()
         try:
-            batch = next(batches)
+            with readable():
+                batch = next(batches)
         except StopIteration:
             raise RunStopped(
                 f"The data ended after step {number} of {self.config.training.steps}; "
@@ -199,10 +217,13 @@ class _Loop:
         if failed is None:
             return
         step, metrics = failed
+        advice = "start in a new run folder (folder=...) with a lower training.learning_rate"
+        if self.saved_step is not None:
+            path = checkpoint_path(self.checkpoints.folder, self.saved_step)
+            advice += f" and --warm-start-from {path}"
         raise RunStopped(
-            f"Training stopped at step {step}: {self.step.failure(metrics)}; the weights were left "
-            f"as they were and the last checkpoint is of step {max(self.saved, 0)}: lower "
-            "training.learning_rate or look at that step's batch, then start again."
+            f"Training stopped at step {step}: {self.step.failure(metrics)}; no such step changed "
+            f"the weights: {advice}."
         )
 
     def _log(self, number: int) -> None:
@@ -212,18 +233,33 @@ class _Loop:
         self.window = MetricWindow()
         self.window.resume()
 
-    def _evaluate(self, number: int, held_out: Callable[[], tf.data.Dataset]) -> None:
+    def _evaluation_due(self, number: int) -> bool:
+        every = self.config.monitor.evaluate_every
+        ends = number == 0 or number >= self.config.training.steps
+        return ends or bool(every and number % every == 0)
+
+    def _evaluate(
+        self, number: int, held_out: Callable[[], tf.data.Dataset], interruption: Interruption
+    ) -> None:
+        """Evaluates; a signal before or meanwhile ends that without a result."""
+        if interruption.requested:
+            return
         self._check_finite()
         self.window.pause()
         batches = held_out()
         if self.config.monitor.evaluation_batches:
             batches = batches.take(self.config.monitor.evaluation_batches)
-        self.held_out[number] = self.evaluation.evaluate(batches)
+        try:
+            self.held_out[number] = self.evaluation.evaluate(until_signal(batches, interruption))
+        except ReadingInterrupted:
+            return
         if self.monitor is not None:
             self.monitor.on_evaluate(number, self.held_out[number])
         self.window.resume()
 
-    def _measure_cosines(self, number: int, batch: Any) -> None:
+    def _measure_cosines(self, number: int, batch: Any, interruption: Interruption) -> None:
+        if interruption.requested:
+            return
         self._check_finite()
         self.window.pause()
         if self.cosine is not None and self.monitor is not None:
@@ -231,10 +267,12 @@ class _Loop:
         self.window.resume()
 
     def _save(self, number: int) -> None:
+        if number == self.saved_step:
+            return
         self._check_finite()
         self.window.pause()
         self.checkpoints.save(number, self.model.variables, self.step.state_variables)
-        self.saved = number
+        self.saved_step = number
         self.window.resume()
 
 

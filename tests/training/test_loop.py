@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,6 +14,7 @@ from tiny_model import TASKS, tiny_batch, tiny_dataset, tiny_model
 from hierbert_tf.config import MonitorConfig, RunConfig, TrainingConfig
 from hierbert_tf.errors import InputError, RunStopped
 from hierbert_tf.training.checkpoints import Checkpoints
+from hierbert_tf.training.evaluation_step import EvaluationStep
 from hierbert_tf.training.loop import train
 from hierbert_tf.training.monitor.monitor import Monitor
 from hierbert_tf.training.optimizer import AdamW
@@ -139,7 +141,7 @@ def test_not_finite_stops_and_names_the_task(tmp_path):
         )
 
     model = tiny_model()
-    with pytest.raises(RunStopped, match=r"step 3: the loss of masked_lm \((nan|inf)\)"):
+    with pytest.raises(RunStopped, match=r"step 3: the loss of masked_lm \((nan|inf)\)") as caught:
         train(
             model,
             AdamW(0.02),
@@ -148,6 +150,11 @@ def test_not_finite_stops_and_names_the_task(tmp_path):
             dataclasses.replace(CONFIG, monitor=dataclasses.replace(CONFIG.monitor, log_every=5)),
             checkpoints=Checkpoints(tmp_path),
         )
+    path = tmp_path / "step_00000002"
+    assert str(caught.value).endswith(
+        "start in a new run folder (folder=...) with a lower training.learning_rate and "
+        f"--warm-start-from {path}."
+    )
     # The checkpoint of step 2 is the last; steps 3 and 4 changed nothing.
     saved = Checkpoints(tmp_path).latest()
     assert saved is not None and saved.step == 2
@@ -170,8 +177,6 @@ def test_resume_without_checkpoint(tmp_path):
 
 @pytest.mark.usefixtures("eagerly")
 def test_callbacks_see_steps_and_can_stop(tmp_path):
-    import keras
-
     seen = []
 
     class Stop(keras.callbacks.Callback):
@@ -225,3 +230,106 @@ def test_a_signal_saves_and_exits(tmp_path, name, code):
 def test_handlers_are_put_back(whole):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+class SignalAt(keras.callbacks.Callback):
+    """SIGTERM in the middle of a step."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.step = step
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if batch + 1 == self.step:
+            signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_a_signal_at_a_busy_step_saves_first_and_the_resume_makes_up_for_it(tmp_path, monkeypatch):
+    often = MonitorConfig(log_every=3, evaluate_every=3, cosine_every=3, checkpoint_every=3)
+    config = dataclasses.replace(CONFIG, monitor=often)
+
+    def monitored(name: str, start: int = 0, callbacks=()):
+        monitor = Monitor(tmp_path / name, config, show_progress=False, tensorboard=False)
+        return run(tmp_path / name, config, start=start, monitor=monitor, callbacks=callbacks)
+
+    def rows(name: str) -> dict[tuple[str, ...], str]:
+        lines = (tmp_path / name / "metrics.csv").read_text().splitlines()[1:]
+        cells = [line.split(",") for line in lines]
+        clocked = ("tokens_per_second", "waiting_share")
+        return {tuple(row[:3]): row[3] for row in cells if row[2] not in clocked}
+
+    _, model, optimizer = monitored("whole")
+    order = []
+    save, log = Checkpoints.save, Monitor.on_log
+    monkeypatch.setattr(Checkpoints, "save", lambda *a: order.append("save") or save(*a))
+    monkeypatch.setattr(Monitor, "on_log", lambda *a: order.append("log") or log(*a))
+    stopped, _, _ = monitored("cut", callbacks=[SignalAt(3)])
+    assert (stopped.step, stopped.saved_step, stopped.exit_code) == (3, 3, 143)
+    assert list(stopped.held_out) == [0] and order == ["save", "log"]
+    assert {row[:2] for row in rows("cut")} == {("0", "held_out"), ("3", "train")}
+
+    resumed, again, again_optimizer = monitored("cut", start=3)
+    assert list(resumed.held_out) == [0, 3, 6] and resumed.saved_step == 6
+    for ours, expected in zip(state(again, again_optimizer), state(model, optimizer), strict=True):
+        np.testing.assert_array_equal(ours, expected)
+    lost = {row for row in rows("whole") if row[:2] == ("3", "cosine")}
+    assert rows("cut") == {row: v for row, v in rows("whole").items() if row not in lost}
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize(("at", "saved"), [(0, None), (3, 3)])
+def test_a_signal_in_the_middle_of_an_evaluation(tmp_path, monkeypatch, at, saved):
+    seen = []
+    call = EvaluationStep.__call__
+
+    def evaluate(self, batch):
+        seen.append(batch)
+        if len(seen) == (1 if at == 0 else 4):  # an evaluation has three batches
+            signal.raise_signal(signal.SIGTERM)
+        return call(self, batch)
+
+    monkeypatch.setattr(EvaluationStep, "__call__", evaluate)
+    result, _, _ = run(tmp_path)
+    assert (result.step, result.saved_step, result.exit_code) == (at, saved, 143)
+    assert list(result.held_out) == ([] if at == 0 else [0])
+    assert len(seen) == (1 if at == 0 else 4)
+    assert Checkpoints(tmp_path / "checkpoints").any_folder() == (saved is not None)
+
+
+@pytest.mark.usefixtures("eagerly")
+@pytest.mark.parametrize("split", ["train", "held_out"])
+def test_a_damaged_shard_is_a_sentence(tmp_path, monkeypatch, split):
+    shard = tmp_path / "shard.tfrecord"
+    with tf.io.TFRecordWriter(str(shard)) as writer:
+        writer.write(b"whole")
+        writer.write(b"damaged")
+    content = bytearray(shard.read_bytes())
+    content[-6] ^= 1
+    shard.write_bytes(content)
+
+    def damaged(start: int = 0) -> tf.data.Dataset:
+        batch = tf.nest.map_structure(tf.constant, tiny_batch(0))
+        return tf.data.TFRecordDataset(str(shard)).map(lambda record: batch)
+
+    monkeypatch.setitem(globals(), "held_out", damaged if split == "held_out" else held_out)
+    with pytest.raises(
+        InputError, match=r"prepared text is damaged .*corrupted record at 33.*delete"
+    ):
+        run(tmp_path, batches=damaged if split == "train" else tiny_dataset)
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_not_finite_before_the_first_checkpoint(tmp_path):
+    def poisoned(start: int) -> tf.data.Dataset:
+        return tiny_dataset(start).map(
+            lambda features, labels, weights: (
+                features,
+                labels,
+                {**weights, "masked_lm": weights["masked_lm"] * np.inf},
+            )
+        )
+
+    with pytest.raises(RunStopped, match="step 1: .*new run folder .*lower training") as caught:
+        run(tmp_path, batches=poisoned)
+    assert "warm-start" not in str(caught.value)
