@@ -11,8 +11,9 @@ import pytest
 import tensorflow as tf
 from tiny_model import TASKS, tiny_batch, tiny_model
 
-from hierbert_tf.config import TaskConfig
+from hierbert_tf.config import EncoderConfig, TaskConfig
 from hierbert_tf.errors import InputError
+from hierbert_tf.models.pretrainer import build_pretrainer
 from hierbert_tf.training.losses import weighted_sums
 from hierbert_tf.training.optimizer import AdamW
 from hierbert_tf.training.step import TrainingStep, batch_rows
@@ -144,6 +145,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from tiny_model import TASKS, tiny_batch, tiny_dataset, tiny_model
 from hierbert_tf.errors import InputError
+from hierbert_tf.models.pretrainer import build_pretrainer
 from hierbert_tf.training.evaluation_step import EvaluationStep
 from hierbert_tf.training.losses import GlobalMeanCrossEntropy
 from hierbert_tf.training.optimizer import AdamW
@@ -229,3 +231,41 @@ def test_replicas_accumulation_xla_and_fit_are_equal():
     assert "training.xla is on with 2 replicas" in found.pop("xla replicas")
     assert found.pop("after failure") == 0.0
     assert max(found.values()) < 1e-5, found
+
+
+def test_xla_and_a_plain_graph_agree_on_the_real_model():
+    tasks = (TaskConfig("next_sentence", 1), TaskConfig("masked_lm", 1))
+    encoder = EncoderConfig(
+        layers=1, hidden=8, heads=2, positions=8, dropout=0.0, attention_dropout=0.0
+    )
+    random = np.random.default_rng(0)
+    ids = random.integers(1, 20, [4, 6]).astype("int32")
+    mask = np.ones([4, 6], "int32")
+    mask[:2, 4:] = 0
+    features = {
+        "token_ids": ids * mask,
+        "segment_ids": np.repeat([[0, 0, 0, 1, 1, 1]], 4, 0).astype("int32"),
+        "padding_mask": mask,
+        "masked_lm_positions": random.integers(0, 4, [4, 2]).astype("int32"),
+    }
+    labels = {
+        "next_sentence": np.array([0, 1, 1, 0], "int32"),
+        "masked_lm": random.integers(0, 20, [4, 2]).astype("int32"),
+    }
+    item_weights = {
+        "next_sentence": np.ones([4], "float32"),
+        "masked_lm": np.array([[1, 1], [1, 0], [0, 1], [1, 1]], "float32"),
+    }
+    batch = tf.nest.map_structure(tf.constant, (features, labels, item_weights))
+    found = []
+    for jit_compile in (False, True):
+        model = build_pretrainer(encoder, tasks, vocabulary_size=20, seed=3)
+        step = TrainingStep(model, tasks, AdamW(0.01, global_clipnorm=1.0), jit_compile=jit_compile)
+        metrics = {name: float(value) for name, value in step(batch).items()}
+        found.append((metrics, weights(model)))
+    (plain, plain_weights), (compiled, compiled_weights) = found
+    assert plain["ok"] == 1.0
+    for name, value in plain.items():
+        np.testing.assert_allclose(compiled[name], value, atol=1e-4, err_msg=name)
+    for ours, theirs in zip(compiled_weights, plain_weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
