@@ -1,11 +1,12 @@
 """From sources to shards: `prepare` makes the folder that training reads."""
 
+import dataclasses
 import os
 import shutil
-import socket
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +14,17 @@ import tensorflow as tf
 from hierbert_tf.config import RunConfig
 from hierbert_tf.corpus.duplicates import DuplicateCounter
 from hierbert_tf.corpus.hold_out import HoldOut
-from hierbert_tf.corpus.preparation_hash import preparation_sha256
+from hierbert_tf.corpus.preparation_hash import (
+    preparation_record,
+    preparation_settings,
+    preparation_sha256,
+)
+from hierbert_tf.corpus.prepared_folder import (
+    find_prepared,
+    publish,
+    remove_abandoned,
+    work_folder,
+)
 from hierbert_tf.corpus.reader import read_documents, text_notice
 from hierbert_tf.corpus.report import CorpusReport
 from hierbert_tf.corpus.sentence_cache import CachedDocument, SentenceCache
@@ -22,8 +33,8 @@ from hierbert_tf.corpus.statistics import ReadStatistics
 from hierbert_tf.corpus.tokenizer import WordPieceTokenizer
 from hierbert_tf.corpus.vocabulary import Vocabulary
 from hierbert_tf.corpus.vocabulary_learner import learn_vocabulary
-from hierbert_tf.data.manifest import MANIFEST, Manifest
-from hierbert_tf.data.shards import ShardWriter
+from hierbert_tf.data.manifest import Manifest
+from hierbert_tf.data.shards import ShardWriter, save_token_counts
 from hierbert_tf.errors import InputError
 from hierbert_tf.storage import storage_error
 
@@ -42,7 +53,13 @@ _BATCH_CHARACTERS = 1 << 20
 _EVERY = 1000
 
 
-def prepare(config: RunConfig, folder: str | Path, progress: Progress | None = None) -> Manifest:
+def prepare(
+    config: RunConfig,
+    folder: str | Path,
+    progress: Progress | None = None,
+    *,
+    replace: bool = True,
+) -> Manifest:
     """Prepares the corpus of a run, or finds it prepared.
 
     Sources are read once: their sentences are split, counted and kept in a compressed file; then
@@ -55,16 +72,19 @@ def prepare(config: RunConfig, folder: str | Path, progress: Progress | None = N
         config: `corpus`, `vocabulary`, `seed` and `data.sequence_length` are used.
         folder: where the shards, `vocab.txt`, `manifest.json` and `corpus_report.json` go.
         progress: called with `(stage, documents)`.
+        replace: replace a corpus in `folder` that was prepared from other text or settings. False
+            where something belongs to its vocabulary and shards, such as a run's checkpoints.
 
     Returns:
         The manifest; when the folder's was made with the same settings and sources, that one.
 
     Raises:
-        InputError: wrong settings, wrong or empty sources, a folder that cannot be written or that
-            holds something else.
+        InputError: wrong settings, wrong or empty sources, a folder that cannot be written, that
+            holds something else or, with `replace=False`, a corpus of other text or settings.
         RunStopped: the disk is full.
     """
-    folder = Path(folder)
+    # Resolved: work is done beside the folder, under its own name, which "." has not.
+    folder = Path(os.path.realpath(folder))
     check_language(config.corpus.language)
     if not config.corpus.sources:
         raise InputError("corpus.sources is empty: name at least one text.")
@@ -72,16 +92,16 @@ def prepare(config: RunConfig, folder: str | Path, progress: Progress | None = N
         raise InputError(f"corpus.shard_tokens is {config.corpus.shard_tokens}: give 1 or more.")
     if config.data.sequence_length < 8:
         raise InputError(f"data.sequence_length is {config.data.sequence_length}: give 8 or more.")
-    config_sha256 = preparation_sha256(config)
-    prepared = _prepared(folder, config_sha256)
-    if prepared:
-        return prepared
-    work = folder.with_name(f"{folder.name}.tmp-{socket.gethostname()}-{os.getpid()}")
+    settings = preparation_settings(config)
+    work = work_folder(folder)
     try:
-        _remove_abandoned(folder)
+        remove_abandoned(folder)
+        prepared = find_prepared(folder, settings, replace)
+        if prepared:
+            return prepared
         work.mkdir(parents=True)
-        manifest = _prepare_into(work, config, config_sha256, progress or (lambda *_: None))
-        _publish(work, folder)
+        manifest = _prepare_into(work, config, settings, progress or (lambda *_: None))
+        publish(work, folder)
     except (OSError, tf.errors.OpError) as error:
         raise storage_error(error, folder) from error
     finally:
@@ -89,52 +109,8 @@ def prepare(config: RunConfig, folder: str | Path, progress: Progress | None = N
     return manifest
 
 
-def _prepared(folder: Path, config_sha256: str) -> Manifest | None:
-    """The manifest in `folder` if it fits; None if there is nothing or one of other settings."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return None
-    if not (folder / MANIFEST).is_file():
-        raise InputError(
-            f"{str(folder)!r} exists and is no prepared corpus: name another folder or remove it."
-        )
-    manifest = Manifest.load(folder)
-    if manifest.config_sha256 != config_sha256:
-        return None
-    manifest.verify(folder)
-    return manifest
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Removes what preparations of this folder left that were killed on this machine."""
-    prefix = f"{folder.name}.tmp-{socket.gethostname()}-"
-    for path in folder.parent.glob(f"{prefix}*") if folder.parent.is_dir() else ():
-        pid = path.name.removeprefix(prefix)
-        if pid.isdigit() and not _is_running(int(pid)):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return pid != os.getpid()
-
-
-def _publish(work: Path, folder: Path) -> None:
-    if folder.exists():
-        retired = work.with_name(f"{work.name}-retired")
-        os.rename(folder, retired)
-        os.rename(work, folder)
-        shutil.rmtree(retired, ignore_errors=True)
-    else:
-        os.rename(work, folder)
-
-
 def _prepare_into(
-    work: Path, config: RunConfig, config_sha256: str, progress: Progress
+    work: Path, config: RunConfig, settings: dict[str, Any], progress: Progress
 ) -> Manifest:
     split = HoldOut(config.corpus.held_out_fraction, config.seed)
     cache = SentenceCache(work / "sentences.zst")
@@ -158,15 +134,16 @@ def _prepare_into(
         )
         for name in ("train", "held_out")
     }
-    unknown = _tokenise(cache, threshold, WordPieceTokenizer(vocabulary), writers, progress)
+    counts = _tokenise(cache, threshold, WordPieceTokenizer(vocabulary), writers, progress)
     splits = {name: writer.split() for name, writer in writers.items()}
     if not splits["train"].tokens:
         raise InputError(f"the corpus ({_names(config)}) holds no token: nothing can be learnt.")
     cache.path.unlink()
-    report = replace(
+    save_token_counts(work, counts["train"])
+    report = dataclasses.replace(
         report,
         tokens=sum(part.tokens for part in splits.values()),
-        unknown_tokens=unknown,
+        unknown_tokens=int(sum(part[vocabulary.unknown_id] for part in counts.values())),
         vocabulary_size=len(vocabulary),
         held_out_documents=splits["held_out"].documents,
         held_out_tokens=splits["held_out"].tokens,
@@ -178,10 +155,11 @@ def _prepare_into(
         vocabulary_size=len(vocabulary),
         lowercase=vocabulary.lowercase,
         sequence_length=config.data.sequence_length,
-        config_sha256=config_sha256,
+        config_sha256=preparation_sha256(settings),
         splits=splits,
         report=report.to_dict(),
         text=report.texts,
+        preparation=preparation_record(settings),
     )
     manifest.save(work)
     return manifest
@@ -268,21 +246,27 @@ def _tokenise(
     tokenizer: WordPieceTokenizer,
     writers: dict[str, ShardWriter],
     progress: Progress,
-) -> int:
-    """Last pass: sentences to shards; returns how many WordPieces are unknown."""
-    unknown = done = 0
+) -> dict[str, np.ndarray]:
+    """Last pass: sentences to shards; returns each split's counts of tokens, int64 [V]."""
+    done = 0
+    counts = {name: np.zeros(len(tokenizer.vocabulary), np.int64) for name in writers}
     for batch in _batches(cache):
         ragged = tokenizer.tokenize([s for document in batch for s in document.sentences])
         token_ids, lengths = ragged.flat_values.numpy(), ragged.row_lengths().numpy()
-        unknown += int(np.count_nonzero(token_ids == tokenizer.vocabulary.unknown_id))
         sentence_ends = np.cumsum([len(document.sentences) for document in batch])
         token_ends = np.cumsum(lengths)[sentence_ends - 1]
         starts = zip([0, *sentence_ends[:-1]], [0, *token_ends[:-1]], strict=True)
         ends = zip(sentence_ends, token_ends, strict=True)
+        batch_ids: dict[str, list[np.ndarray]] = {name: [] for name in writers}
         for document, (s, t), (s_end, t_end) in zip(batch, starts, ends, strict=True):
-            writers["held_out" if document.split_hash < threshold else "train"].add(
+            split = "held_out" if document.split_hash < threshold else "train"
+            writers[split].add(
                 document.document_id, token_ids[t:t_end], lengths[s:s_end], document.is_pair
             )
+            batch_ids[split].append(token_ids[t:t_end])
+        for split, parts in batch_ids.items():
+            if parts:
+                counts[split] += np.bincount(np.concatenate(parts), minlength=len(counts[split]))
         done += len(batch)
         progress("tokens", done)
-    return unknown
+    return counts

@@ -1,5 +1,6 @@
 """The manifest of a prepared corpus: shards, counts, vocabulary, settings."""
 
+import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field, fields
@@ -83,6 +84,7 @@ class Manifest:
         splits: `train` and `held_out`.
         report: the corpus report.
         text: name and licence of each text.
+        preparation: those settings and sources, to say what differs; empty in older folders.
     """
 
     token_dtype: str
@@ -94,6 +96,7 @@ class Manifest:
     splits: dict[str, Split]
     report: dict[str, Any] = field(default_factory=dict)
     text: tuple[dict[str, str], ...] = ()
+    preparation: dict[str, Any] = field(default_factory=dict)
 
     def save(self, folder: str | Path) -> None:
         """Writes `manifest.json`, whole or not at all."""
@@ -130,6 +133,7 @@ class Manifest:
             )
         try:
             splits = {name: _split_from(split) for name, split in record["splits"].items()}
+            record = {"preparation": {}} | record
             record |= {"splits": splits, "text": tuple(record["text"])}
             return cls(**{known.name: record[known.name] for known in fields(cls)})
         except (AttributeError, KeyError, TypeError) as error:
@@ -137,8 +141,12 @@ class Manifest:
                 f"{str(path)!r} is incomplete ({error!r}): delete the folder, prepare again."
             ) from error
 
-    def verify(self, folder: str | Path) -> None:
+    def verify(self, folder: str | Path, content: bool = False) -> None:
         """Checks that every shard is there with its size.
+
+        Args:
+            folder: where the shards are.
+            content: compare the bytes, too; reads every shard.
 
         Raises:
             InputError: names the damaged shard.
@@ -147,11 +155,23 @@ class Manifest:
             for shard in split.shards:
                 path = Path(folder) / shard.file
                 size = path.stat().st_size if path.is_file() else -1
+                state = ""
                 if size != shard.bytes:
                     state = "is missing" if size < 0 else f"has {size} bytes, not {shard.bytes}"
+                elif content and _sha256(path) != shard.sha256:
+                    state = "holds other bytes than were written"
+                if state:
                     raise InputError(
                         f"shard {str(path)!r} {state}: delete the folder, prepare again."
                     )
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
 
 
 def _split_from(record: dict[str, Any]) -> Split:

@@ -8,10 +8,12 @@ A shard is a TFRecord file with one `tf.train.Example` a record:
 - `document_id`: int64; the pieces of a long document share it;
 - `is_pair`: int64, 1 where the record is a pair of exactly two sentences.
 
+`token_counts.npy` says how often each token stands in the training shards.
 `manifest.json` beside the shards is written last: where it is, the preparation is whole.
 """
 
 import hashlib
+import os
 from dataclasses import fields
 from pathlib import Path
 
@@ -19,11 +21,23 @@ import numpy as np
 import tensorflow as tf
 
 from hierbert_tf.data.manifest import Manifest, ShardInfo, Split
+from hierbert_tf.errors import InputError
 
-__all__ = ["LONGEST_SENTENCE", "Manifest", "ShardInfo", "ShardWriter", "Split", "example_count"]
+__all__ = [
+    "LONGEST_SENTENCE",
+    "Manifest",
+    "ShardInfo",
+    "ShardWriter",
+    "Split",
+    "example_count",
+    "save_token_counts",
+    "token_counts",
+]
 
 LONGEST_SENTENCE = 10_000
 """Tokens of the longest sentence in a shard; a longer one is cut in several."""
+
+TOKEN_COUNTS = "token_counts.npy"
 
 _COUNTS = tuple(
     known.name for known in fields(ShardInfo) if known.name not in ("file", "bytes", "sha256")
@@ -39,6 +53,77 @@ def example_count(tokens: int, sequence_length: int) -> int:
     [1, 1, 2, 2, 3]
     """
     return max(1, (tokens + sequence_length - 4) // (sequence_length - 3))
+
+
+def save_token_counts(folder: str | Path, counts: np.ndarray) -> None:
+    """Writes `token_counts.npy`, whole or not at all.
+
+    Args:
+        folder: of the shards.
+        counts: int64 [V], how often each token stands in the training shards.
+    """
+    path = Path(folder) / TOKEN_COUNTS
+    beside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    with open(beside, "wb") as file:
+        np.save(file, counts.astype("<i8"), allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+
+
+def token_counts(folder: str | Path) -> np.ndarray:
+    """How often each token stands in the training text of a prepared corpus.
+
+    Counted when the corpus was prepared; in a folder of an older version, now, from its shards.
+
+    Args:
+        folder: of the shards and the manifest.
+
+    Returns:
+        int64 [V]; their sum is the training split's number of tokens.
+
+    Raises:
+        InputError: no prepared corpus, or the counts are broken or of other shards.
+
+    Example:
+
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> writer = ShardWriter(folder, "train", "uint16", 1000, 128)
+    >>> writer.add(0, np.array([1, 3, 3]), np.array([3]), is_pair=False)
+    >>> Manifest("uint16", "", 5, True, 128, "", {"train": writer.split()}).save(folder)
+    >>> token_counts(folder)
+    array([0, 1, 0, 2, 0])
+    """
+    manifest = Manifest.load(folder)
+    path = Path(folder) / TOKEN_COUNTS
+    try:
+        counts = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        counts = _count_tokens(Path(folder), manifest)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(
+            f"{str(path)!r} cannot be read ({error}): delete the folder, prepare again."
+        ) from error
+    fits = counts.shape == (manifest.vocabulary_size,) and counts.dtype == np.int64
+    if not fits or counts.sum() != manifest.splits["train"].tokens:
+        raise InputError(
+            f"{str(path)!r} does not count the tokens of these shards: delete the file, so that "
+            "they are counted again."
+        )
+    return counts
+
+
+def _count_tokens(folder: Path, manifest: Manifest) -> np.ndarray:
+    """int64 [V], from the training shards."""
+    manifest.verify(folder)
+    dtype = np.dtype(manifest.token_dtype).newbyteorder("<")
+    counts = np.zeros(manifest.vocabulary_size, np.int64)
+    for shard in manifest.splits["train"].shards:
+        for raw in tf.data.TFRecordDataset(str(folder / shard.file)).as_numpy_iterator():
+            feature = tf.train.Example.FromString(raw).features.feature
+            np.add.at(counts, np.frombuffer(feature["token_ids"].bytes_list.value[0], dtype), 1)
+    return counts
 
 
 class ShardWriter:

@@ -19,10 +19,12 @@ from hierbert_tf.config import (
 )
 from hierbert_tf.corpus import prepare as module
 from hierbert_tf.corpus.prepare import prepare
+from hierbert_tf.corpus.prepared_folder import publish
 from hierbert_tf.corpus.sentence_cache import CachedDocument, SentenceCache
 from hierbert_tf.corpus.tokenizer import WordPieceTokenizer
 from hierbert_tf.corpus.vocabulary import SPECIAL_TOKENS, Vocabulary
 from hierbert_tf.data.manifest import Manifest
+from hierbert_tf.data.shards import TOKEN_COUNTS, token_counts
 from hierbert_tf.errors import InputError, RunStopped
 
 WORDS = [
@@ -118,15 +120,38 @@ def test_the_report_counts(prepared):
 def test_nothing_else_is_left(prepared):
     folder, manifest = prepared
     shards = [shard.file for split in manifest.splits.values() for shard in split.shards]
-    expected = {*shards, "vocab.txt", "manifest.json", "corpus_report.json"}
+    expected = {*shards, "vocab.txt", "manifest.json", "corpus_report.json", TOKEN_COUNTS}
     assert {path.name for path in folder.iterdir()} == expected
     assert [path.name for path in folder.parent.iterdir()] == ["corpus"]
+
+
+def test_tokens_of_the_training_split_are_counted(prepared):
+    folder, manifest = prepared
+    tokens = np.concatenate([s for d in read(folder, "train").values() for s in d])
+    expected = np.bincount(tokens, minlength=manifest.vocabulary_size)
+    np.testing.assert_array_equal(np.load(folder / TOKEN_COUNTS), expected)
+    np.testing.assert_array_equal(token_counts(folder), expected)
 
 
 def test_a_prepared_corpus_is_found_again(prepared, text, monkeypatch):
     folder, manifest = prepared
     monkeypatch.setattr(module, "_prepare_into", lambda *_: pytest.fail("prepared again"))
     assert prepare(make_config(text), folder) == manifest
+    assert prepare(make_config(text), folder, replace=False) == manifest
+
+
+def test_the_current_folder(prepared, text, tmp_path, monkeypatch):
+    folder, manifest = prepared
+    monkeypatch.chdir(folder)
+    assert prepare(make_config(text), ".") == manifest
+    monkeypatch.chdir(tmp_path)
+    for path in (".", "..", "/"):
+        with pytest.raises(InputError, match=r"is the current folder|is no prepared corpus"):
+            prepare(make_config(text), path)
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises(InputError, match=r"empty' is the current folder or one above it"):
+        prepare(make_config(text), ".")
 
 
 def test_other_settings_or_text_prepare_again(tmp_path):
@@ -318,6 +343,53 @@ class TestErrors:
         prepare(make_config(text), tmp_path / "corpus")
         assert (tmp_path / "corpus" / "manifest.json").is_file()
 
+    @pytest.mark.parametrize(
+        ("settings", "named"),
+        [
+            ({"seed": 1}, "seed"),
+            (
+                {"vocabulary": {"size": 200}, "shard_tokens": 300},
+                "corpus.shard_tokens, vocabulary.size",
+            ),
+            ({"source": {"document_break": "line"}}, "other corpus.sources"),
+        ],
+    )
+    def test_what_must_not_be_replaced_stays(self, prepared, text, settings, named):
+        folder, manifest = prepared
+        message = rf"other text or settings \({named}\), .* or --from-scratch"
+        with pytest.raises(InputError, match=message):
+            prepare(make_config(text, **settings), folder, replace=False)
+        assert Manifest.load(folder) == manifest
+        manifest.verify(folder, content=True)
+
+    def test_changed_text_is_named_and_a_folder_without_record_refused(self, tmp_path):
+        text = tmp_path / "text.txt"
+        text.write_text(document(1))
+        manifest = prepare(make_config(text), tmp_path / "corpus", replace=False)
+        text.write_text(document(2))
+        with pytest.raises(InputError, match=r"settings \(the sources' files changed\), and"):
+            prepare(make_config(text), tmp_path / "corpus", replace=False)
+        dataclasses.replace(manifest, preparation={}).save(tmp_path / "corpus")
+        with pytest.raises(InputError, match="prepared from other text or settings, and"):
+            prepare(make_config(text), tmp_path / "corpus", replace=False)
+        assert prepare(make_config(text), tmp_path / "corpus").preparation
+
+    def test_a_failed_rename_leaves_the_old_one(self, tmp_path, monkeypatch):
+        for name in ("corpus", "work"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "name").write_text(name)
+        rename = os.rename
+
+        def fail(source, target):
+            if source == tmp_path / "work":
+                raise OSError(errno.EIO, "broken")
+            rename(source, target)
+
+        monkeypatch.setattr(os, "rename", fail)
+        with pytest.raises(OSError, match="broken"):
+            publish(tmp_path / "work", tmp_path / "corpus")
+        assert (tmp_path / "corpus" / "name").read_text() == "corpus"
+
     def test_a_damaged_shard_is_named(self, text, tmp_path):
         prepare(make_config(text), tmp_path / "corpus")
         (tmp_path / "corpus" / "train-00001.tfrecord").write_bytes(b"")
@@ -364,9 +436,14 @@ class TestErrors:
         left = tmp_path / f"corpus.tmp-{host}-{process.pid}"
         left.mkdir()
         (left / "sentences.zst").write_bytes(b"x")
+        # Killed after the new folder was in place, before the old one was gone.
+        prepare(make_config(text), tmp_path / "corpus")
+        retired = tmp_path / f"corpus.tmp-{host}-{process.pid}-retired"
+        retired.mkdir()
         running = tmp_path / f"corpus.tmp-{host}-{os.getppid()}"
         running.mkdir()
         prepare(make_config(text), tmp_path / "corpus")
         assert not left.exists()
+        assert not retired.exists()
         assert running.exists()
         running.rmdir()

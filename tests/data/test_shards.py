@@ -5,7 +5,13 @@ import pytest
 import tensorflow as tf
 
 from hierbert_tf.data.manifest import Manifest
-from hierbert_tf.data.shards import ShardWriter, example_count
+from hierbert_tf.data.shards import (
+    TOKEN_COUNTS,
+    ShardWriter,
+    example_count,
+    save_token_counts,
+    token_counts,
+)
 from hierbert_tf.errors import InputError
 
 
@@ -173,6 +179,46 @@ class TestManifest:
         path.unlink()
         with pytest.raises(InputError, match=r"train-00000\.tfrecord' is missing"):
             manifest.verify(folder)
+
+    def test_content_is_compared_when_asked(self, saved):
+        folder, manifest = saved
+        manifest.verify(folder, content=True)
+        path = folder / "train-00000.tfrecord"
+        data = path.read_bytes()
+        path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+        manifest.verify(folder)
+        with pytest.raises(InputError, match=r"00000\.tfrecord' holds other bytes than"):
+            manifest.verify(folder, content=True)
+
+    def test_token_counts(self, saved):
+        folder, _ = saved
+        expected = [1, 1, 1, 1, 1, 1, 0, 0, 0, 0]
+        # Not written by an older version: counted from the shards.
+        assert token_counts(folder).tolist() == expected
+        # Only their sum and size can be checked without reading the shards.
+        save_token_counts(folder, np.array(expected[::-1]))
+        assert token_counts(folder).tolist() == expected[::-1]
+        assert token_counts(folder).dtype == np.int64
+        assert not list(folder.glob("*.tmp-*"))
+
+    @pytest.mark.parametrize("counts", [np.ones(9, int), np.ones(10, int), np.full(10, 0.6)])
+    def test_wrong_token_counts(self, saved, counts):
+        np.save(saved[0] / TOKEN_COUNTS, counts)
+        with pytest.raises(InputError, match=r"token_counts\.npy' does not count the tokens"):
+            token_counts(saved[0])
+
+    @pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01", b"text"])
+    def test_broken_token_counts(self, saved, content):
+        (saved[0] / TOKEN_COUNTS).write_bytes(content)
+        with pytest.raises(InputError, match=r"token_counts\.npy' cannot be read"):
+            token_counts(saved[0])
+
+    def test_an_older_manifest_without_settings_is_read(self, saved):
+        folder, manifest = saved
+        record = json.loads((folder / "manifest.json").read_text())
+        del record["preparation"]
+        (folder / "manifest.json").write_text(json.dumps(record))
+        assert Manifest.load(folder) == manifest
 
     def test_missing(self, tmp_path):
         with pytest.raises(InputError, match=r"holds no manifest\.json"):
