@@ -29,13 +29,14 @@ _BINARY_MAGIC = {
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
 }
-_DECOMPRESSION_ERRORS = (
+DECOMPRESSION_ERRORS = (
     EOFError,
     gzip.BadGzipFile,
     lzma.LZMAError,
     zlib.error,
     zstandard.ZstdError,
 )
+"""What reading a truncated or damaged file raises, besides `OSError`, for any compression."""
 
 
 class _ZstandardFile(io.RawIOBase):
@@ -176,7 +177,7 @@ def read_bytes(path: Path, statistics: ReadStatistics) -> Iterator[bytes]:
         while True:
             try:
                 chunk = file.read(_CHUNK)
-            except _DECOMPRESSION_ERRORS as error:
+            except DECOMPRESSION_ERRORS as error:
                 raise InputError(
                     f"compressed file {str(path)!r} is truncated or damaged ({error}): "
                     "fetch or compress it again."

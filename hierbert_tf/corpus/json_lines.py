@@ -39,7 +39,7 @@ def read_records(path: Path, statistics: ReadStatistics) -> Iterator[tuple[int, 
             continue
         try:
             record = json.loads(statistics.decode(raw))
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # ValueError: also a number without end
             raise InputError(f"{str(path)!r}, line {number}: not valid JSON ({error}).") from error
         if not isinstance(record, dict):
             raise InputError(

@@ -36,7 +36,7 @@ def read_squad(path: Path, statistics: ReadStatistics) -> Iterator[Document]:
     raw = b"".join(read_bytes(path, statistics))
     try:
         root = json.loads(statistics.decode(raw))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number without end
         raise InputError(f"{str(path)!r}: not valid JSON ({error}).") from error
     for i, article in enumerate(_get(root, "data", list, repr(str(path)))):
         article_place = f"{str(path)!r}, data[{i}]"

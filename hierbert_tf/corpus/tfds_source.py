@@ -27,13 +27,15 @@ def read_tfds(
         data_dir: where TFDS keeps its data; empty: its default. Missing data are downloaded.
 
     Raises:
-        InputError: no name, no fields, an unknown field, or TFDS cannot load the data set.
+        InputError: no name, no fields, a field that is unknown or holds no single text, or TFDS
+            cannot load or read the data set.
     """
     if not name:
         raise InputError("format `tfds` needs `tfds_name`, such as `glue/rte`.")
     if len(fields) not in (1, 2):
         raise InputError(f"TFDS source {name!r} needs `fields`: one text field, or two of a pair.")
-    # Imported here: it takes a second and loads TensorFlow, and most sources do not need it.
+    # Imported here: they take seconds, and most sources do not need them.
+    import tensorflow as tf
     import tensorflow_datasets as tfds
 
     try:
@@ -43,14 +45,32 @@ def read_tfds(
     except Exception as error:  # TFDS raises errors of a dozen kinds; all say the same to a user
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"TFDS cannot load {name!r}, split {split!r}: {reason}") from error
-    known = examples.element_spec
+    known = examples.element_spec if isinstance(examples.element_spec, dict) else {}
+    # Nested fields are dicts, sequences have a dimension or are ragged: none of them is one text.
+    texts_known = [
+        field
+        for field, spec in sorted(known.items())
+        if isinstance(spec, tf.TensorSpec) and spec.dtype == tf.string and spec.shape.rank == 0
+    ]
     for field in fields:
-        if not isinstance(known, dict) or field not in known or known[field].dtype != "string":
-            names = ", ".join(map(repr, known)) if isinstance(known, dict) else repr(known)
+        if field not in texts_known:
+            fault = "has no field" if field not in known else "holds no single text in its field"
             raise InputError(
-                f"TFDS source {name!r} has no text field {field!r} (there are {names})."
+                f"TFDS source {name!r} {fault} {field!r}: name one of its text fields "
+                f"({', '.join(map(repr, texts_known)) or 'it has none'}) in `fields`."
             )
-    for example in examples.map(lambda example: [example[field] for field in fields]):
+    examples = iter(examples.map(lambda example: [example[field] for field in fields]))
+    while True:
+        try:
+            example = next(examples, None)
+        except tf.errors.OpError as error:
+            reason = error.message.splitlines()[0]
+            raise InputError(
+                f"TFDS source {name!r}, split {split!r}, cannot be read ({reason}): "
+                "delete the data set's folder, so that TFDS makes it again."
+            ) from error
+        if example is None:
+            return
         texts = [statistics.decode(value.numpy()) for value in example]
         statistics.text_bytes += sum(len(text) for text in texts)
         document: Document | None

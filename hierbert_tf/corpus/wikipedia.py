@@ -6,7 +6,7 @@ from typing import BinaryIO
 from xml.etree import ElementTree
 
 from hierbert_tf.corpus.document import Document
-from hierbert_tf.corpus.files import open_binary
+from hierbert_tf.corpus.files import DECOMPRESSION_ERRORS, open_binary
 from hierbert_tf.corpus.statistics import ReadStatistics
 from hierbert_tf.corpus.wikitext import wikitext_to_paragraphs
 from hierbert_tf.errors import InputError
@@ -95,5 +95,5 @@ def read_wikipedia(path: Path, statistics: ReadStatistics) -> Iterator[Document]
                     yield Document(paragraphs)
         except ElementTree.ParseError as error:
             raise InputError(f"{str(path)!r} is no whole MediaWiki dump: {error}.") from error
-        except (EOFError, OSError) as error:
+        except (OSError, *DECOMPRESSION_ERRORS) as error:
             raise InputError(f"dump {str(path)!r} is truncated or damaged ({error}).") from error

@@ -125,6 +125,7 @@ class TestJsonLines:
             ('{"text": "a"}\n\n{"t": "a"}', r"line 3: no field 'text' \(there are 't'\)"),
             ('{"text": 3}', "line 1: field 'text' holds a int"),
             ("[" * 100_000, "line 1: not valid JSON"),
+            ('{"text": ' + "9" * 5000 + "}", "line 1: not valid JSON .Exceeds the limit"),
         ],
     )
     def test_errors_name_file_and_line(self, read, content, message):
@@ -208,6 +209,7 @@ class TestSquad:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
+            ('{"data": [' + "9" * 5000 + "]}", r"dev\.json': not valid JSON .Exceeds"),
             ('{"data": [\n{"x": }]}', r"dev\.json': not valid JSON .*line 2"),
             ('{"articles": []}', "no 'data' with a list"),
             (

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from hierbert_tf.config import SourceConfig
@@ -17,6 +19,8 @@ def data_dir(tmp_path_factory):
             "premise": ["A man sleeps.", "Two dogs.", ""],
             "hypothesis": ["He rests.", "", ""],
             "label": [0, 1, 2],
+            "answers": {"text": ["a", "b", "c"]},
+            "notes": [["x", "y"], ["z", ""], ["", ""]],
         }
     )
     tfds.dataset_builders.store_as_tfds_dataset(
@@ -27,6 +31,8 @@ def data_dir(tmp_path_factory):
                 "premise": tfds.features.Text(),
                 "hypothesis": tfds.features.Text(),
                 "label": tfds.features.Scalar(tf.int32),
+                "answers": tfds.features.FeaturesDict({"text": tfds.features.Text()}),
+                "notes": tfds.features.Sequence(tfds.features.Text()),
             }
         ),
         split_datasets={"train": data},
@@ -54,7 +60,10 @@ def test_pairs_and_single_texts(data_dir):
     [
         ({"tfds_name": ""}, "needs `tfds_name`"),
         ({}, "needs `fields`"),
-        ({"fields": ("label",)}, "no text field 'label' .there are 'hypothesis', 'label'"),
+        ({"fields": ("title",)}, "has no field 'title'.* text fields .'hypothesis', 'premise'. in"),
+        ({"fields": ("label",)}, "no single text in its field 'label': .*'hypothesis', 'premise'"),
+        ({"fields": ("answers",)}, "no single text in its field 'answers'"),
+        ({"fields": ("premise", "notes")}, "no single text in its field 'notes'"),
         ({"fields": ("premise",), "split": "nope"}, "TFDS cannot load 'tiny_nli', split 'nope'"),
         ({"fields": ("x",), "tfds_name": "no_such_set_1"}, "TFDS cannot load 'no_such_set_1'"),
     ],
@@ -62,3 +71,11 @@ def test_pairs_and_single_texts(data_dir):
 def test_errors(data_dir, settings, message):
     with pytest.raises(InputError, match=message):
         read(data_dir, **settings)
+
+
+def test_damaged_data_are_named(data_dir, tmp_path):
+    copy = shutil.copytree(data_dir, tmp_path / "copy")
+    (file,) = copy.rglob("*.tfrecord*")
+    file.write_bytes(file.read_bytes()[:-9])
+    with pytest.raises(InputError, match="'tiny_nli', split 'train', cannot be read .*truncated"):
+        read(str(copy), fields=("premise",))

@@ -1,7 +1,11 @@
 import bz2
+import gzip
+import lzma
 import sys
 
+import numpy as np
 import pytest
+import zstandard
 
 from hierbert_tf.config import SourceConfig
 from hierbert_tf.corpus.reader import read_documents
@@ -113,9 +117,30 @@ def test_broken_dumps_are_named(tmp_path):
     (tmp_path / "a.xml").write_text(DUMP[:-30])
     with pytest.raises(InputError, match=r"a\.xml' is no whole MediaWiki dump"):
         list(read_wikipedia(tmp_path / "a.xml", ReadStatistics()))
-    (tmp_path / "a.xml.bz2").write_bytes(bz2.compress(DUMP.encode())[:-30])
-    with pytest.raises(InputError, match=r"a\.xml\.bz2' is truncated"):
-        list(read_wikipedia(tmp_path / "a.xml.bz2", ReadStatistics()))
+
+
+@pytest.mark.parametrize("damage", ["truncated", "overwritten"])
+@pytest.mark.parametrize(
+    ("suffix", "compress"),
+    [
+        (".gz", gzip.compress),
+        (".bz2", bz2.compress),
+        (".xz", lzma.compress),
+        (".zst", zstandard.ZstdCompressor(write_checksum=True).compress),
+    ],
+)
+def test_damaged_compressed_dumps_are_named(tmp_path, suffix, compress, damage):
+    # Articles that do not compress well: the damage lies in their data.
+    words = np.random.default_rng(0).bytes(200_000).hex()
+    data = compress(
+        (DUMP.removesuffix("</mediawiki>") + page("F", words) + "</mediawiki>").encode()
+    )
+    middle = len(data) // 2
+    broken = data[:middle] if damage == "truncated" else data[:middle] + bytes(99) + data[middle:]
+    path = tmp_path / f"a.xml{suffix}"
+    path.write_bytes(broken)
+    with pytest.raises(InputError, match=rf"a\.xml\{suffix}' is truncated or damaged"):
+        list(read_wikipedia(path, ReadStatistics()))
 
 
 def test_the_excerpt_reads_as_prose():
