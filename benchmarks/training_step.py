@@ -1,6 +1,6 @@
 """One training step, side by side: ours, keras-hub's BERT, Hugging Face's BERT on PyTorch.
 
-    python benchmarks/training_step.py [--torch-python PYTHON] [--rounds 8] [--precision float32 ...]
+    python benchmarks/training_step.py [--torch-python PYTHON] [--rounds 8] [--precision float32]
 
 Shape: L 6, H 256, A 4, T 128, batch 32, 20 masked positions, V 8192, dropout 0.1, next sentence and
 masked LM, AdamW, gradients clipped at norm 1. PYTHON is an interpreter of an environment with torch
@@ -10,6 +10,8 @@ time and of CPU time (which other work on the machine disturbs less), and the sh
 ceiling that was measured in the same turns. An arm that cannot run is reported as missing.
 
 Hugging Face's model projects all positions to the vocabulary, the others the masked ones alone.
+Run it on a quiet machine: PyTorch's threads spin while they wait for one another, so that beside
+other work its arm takes several times its time.
 """
 
 import argparse
@@ -179,15 +181,18 @@ class Worker:
             self.missing = self.process.communicate()[1].strip().splitlines()[-1]
 
     def run(self, steps):
+        """Runs steps and keeps their wall and CPU seconds."""
         self.process.stdin.write(f"{steps}\n")
         self.process.stdin.flush()
         self.times += json.loads(self.process.stdout.readline())
 
     def median(self, column):
+        """Median wall (0) or CPU (1) seconds of a step."""
         values = sorted(pair[column] for pair in self.times)
         return values[len(values) // 2]
 
     def close(self):
+        """Ends the process."""
         if not self.missing:
             self.process.communicate()
 
@@ -205,9 +210,8 @@ def compare(precision, torch_python, rounds):
     for worker in running:
         worker.close()
     print(f"\n{precision}, {rounds} rounds of 2 steps, load {os.getloadavg()[0]:.1f}")
-    print(
-        f"{'':14}{'wall s':>9}{'/ ours':>9}{'CPU s':>9}{'/ ours':>9}{'GFLOP/s':>9}{'of ceiling':>12}"
-    )
+    titles = ("", "wall s", "/ ours", "CPU s", "/ ours", "GFLOP/s", "of ceiling")
+    print("{:14}{:>9}{:>9}{:>9}{:>9}{:>9}{:>12}".format(*titles))
     first, ceiling = workers["ours"], workers["matmul"]
     for arm, name in ARMS.items():
         worker = workers[arm]
