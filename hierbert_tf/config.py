@@ -1,7 +1,7 @@
 """Every setting of a run, with its default: the defaults are the main recipe.
 
-A YAML file or dotted overrides (`training.steps=5000`) replace them; `hierbert_tf.config_file` reads
-those. The classes are frozen: a run's settings are fixed before its first step and are written,
+A YAML file or dotted overrides (`training.steps=5000`) replace them; `hierbert_tf.config_file`
+reads those. The classes are frozen: a run's settings are fixed before its first step and are written,
 resolved, into the run folder.
 """
 

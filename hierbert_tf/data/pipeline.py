@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import tensorflow as tf
 
 from hierbert_tf.config import DataConfig
@@ -73,8 +72,8 @@ class PretrainingData:
             )
         if self.paired and not sum(self.examples("train")):
             raise InputError(
-                f"{self.folder}: no document has two sentences, but {self.tasks[0].name} needs pairs; "
-                "see corpus.sources.0.document_break, or drop that task"
+                f"{self.folder}: no document has two sentences, but {self.tasks[0].name} needs "
+                "pairs; see corpus.sources.0.document_break, or drop that task"
             )
 
     def examples(self, split: str) -> list[int]:
@@ -118,24 +117,6 @@ class PretrainingData:
         wanted = max(0, steps - start_step)
         dataset = self._batches("train", plan, drop_remainder=True).take(wanted)
         return dataset.apply(tf.data.experimental.assert_cardinality(wanted))
-
-    def token_counts(self, vocabulary_size: int) -> np.ndarray:
-        """How often each token stands in the training text, from the shards of one window.
-
-        Args:
-            vocabulary_size: V.
-
-        Returns:
-            int64 [V].
-        """
-        shards = self.manifest.splits["train"].shards[: self.config.window_shards]
-        counts = np.zeros(vocabulary_size, np.int64)
-        for shard in shards:
-            records = tf.data.TFRecordDataset(str(self.folder / shard.file)).batch(shard.records)
-            for batch in records:
-                ids = self._text(batch).token_ids.numpy()
-                counts += np.bincount(ids, minlength=vocabulary_size)
-        return counts
 
     def epoch_steps(self) -> int:
         """Steps of the first pass over the training text (others differ by a few)."""

@@ -1,11 +1,11 @@
 """What the programs share: how they end, and how they warn."""
 
-import errno
 import sys
 import warnings
 from collections.abc import Callable
 
 from hierbert_tf.errors import InputError, RunStopped
+from hierbert_tf.storage import storage_error
 
 WRONG_INPUT = 2
 STOPPED = 1
@@ -39,15 +39,13 @@ def run_program(program: Callable[[], int | None]) -> int:
         print("stopped: interrupted; nothing that was saved is lost", file=sys.stderr)
         return 130
     except OSError as error:
-        # Wherever a file cannot be written or read, the system's own words and the file say it.
+        # Wherever a file cannot be written, the system's own words and the file say it.
         if error.errno is None:
             raise
-        place = f"{error.filename}: " if error.filename else ""
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        advice = "make room and start the same command again" if full else "choose another path"
-        print(f"{'stopped' if full else 'error'}: {place}{error.strerror}; {advice}",
-              file=sys.stderr)  # fmt: skip
-        return STOPPED if full else WRONG_INPUT
+        known = storage_error(error, error.filename or "a file")
+        stopped = isinstance(known, RunStopped)
+        print(f"{'stopped' if stopped else 'error'}: {known}", file=sys.stderr)
+        return STOPPED if stopped else WRONG_INPUT
 
 
 def _show_warning(

@@ -1,15 +1,22 @@
-"""The run folder: whose run it is, and where a run in it starts."""
+"""The run folder: whose run it is, that one process works in it, and what earlier runs left."""
 
+import fcntl
 import hashlib
 import json
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from hierbert_tf.config import MonitorConfig, RunConfig
 from hierbert_tf.config_file import dump_config, load_config, write_text
 from hierbert_tf.errors import InputError
+from hierbert_tf.storage import storage_error
+
+# Everything that a run writes but its prepared text, which another run in the folder may share.
+RECORDS = ("checkpoints", "config.yaml", "vocab.txt", "chance.json", "metrics.csv", "tensorboard",
+           "plots", "architecture.png", "corpus_report.md", "summary.md", "model.keras",
+           "encoder")  # fmt: skip
 
 
 class RunFolder:
@@ -19,7 +26,7 @@ class RunFolder:
         config: the resolved settings; `folder` names the place.
 
     Raises:
-        InputError: the folder cannot be made or written.
+        InputError: the folder cannot be made or written, or another process works in it.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -29,44 +36,58 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            # Opened for as long as the process lives; the system lets go of the lock at any end.
+            self._lock: IO[str] = open(self.path / ".lock", "w")  # noqa: SIM115
         except OSError as error:
-            raise InputError(f"{self.path}: the run folder cannot be made: {error.strerror}; "
-                             "choose another with folder=...") from error  # fmt: skip
-        if not os.access(self.path, os.W_OK) or _is_read_only(self.path):
+            raise storage_error(error, self.path) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
             raise InputError(
-                f"{self.path}: the run folder cannot be written; choose another with folder=..."
-            )
+                f"{self.path}: another process works in this run folder; wait for it or choose "
+                "another folder=..."
+            ) from error
 
-    def claim(self) -> None:
-        """Writes `config.yaml`, unless the folder holds a run of other settings.
+    def release(self) -> None:
+        """Lets another process, or a later run of this one, work in the folder."""
+        self._lock.close()
 
-        Settings of the monitor alone may differ.
+    @property
+    def has_run(self) -> bool:
+        """An earlier run left checkpoints here, whole or not."""
+        return any(self.checkpoints.glob("step_[0-9]*"))
+
+    def check_settings(self) -> None:
+        """Refuses to go on with a run of other settings; the monitor's alone may differ.
 
         Raises:
             InputError: names the first setting that differs.
         """
         path = self.path / "config.yaml"
-        if path.exists() and self.checkpoints.exists():
-            other = load_config(path)
-            found = _first_difference(_comparable(other), _comparable(self.config), "")
-            if found:
-                key, theirs, ours = found
-                raise InputError(
-                    f"{self.path} holds a run with {key} {theirs!r}, not {ours!r}; choose another "
-                    "folder=..., or --from-scratch to set that run aside"
-                )
-        write_text(path, dump_config(self.config))
+        if not path.exists():
+            return
+        found = _first_difference(_comparable(load_config(path)), _comparable(self.config), "")
+        if found:
+            key, theirs, ours = found
+            raise InputError(
+                f"{self.path} holds a run with {key} {theirs!r}, not {ours!r}; choose another "
+                "folder=..., or --from-scratch to set that run aside"
+            )
+
+    def claim(self, vocabulary: Path) -> None:
+        """Writes `config.yaml` and a copy of the vocabulary: with them a checkpoint can be used."""
+        write_text(self.path / "config.yaml", dump_config(self.config))
+        write_text(self.path / "vocab.txt", vocabulary.read_text(encoding="utf-8"))
 
     def set_aside(self) -> Path | None:
-        """Renames what an earlier run left, so that a new one starts from scratch.
+        """Moves what an earlier run left into `earlier_1/`, `earlier_2/`, ...
 
         Returns:
-            Where the earlier run's checkpoints and records are now; None if there were none.
+            Where it is now; None if there was nothing.
         """
-        kept = ("checkpoints", "config.yaml", "metrics.csv", "tensorboard", "plots", "summary.md",
-                "model.keras", "encoder")  # fmt: skip
-        present = [self.path / name for name in kept if (self.path / name).exists()]
-        if not self.checkpoints.exists():
+        present = [self.path / name for name in RECORDS if (self.path / name).exists()]
+        if not present:
             return None
         number = 1
         while (aside := self.path / f"earlier_{number}").exists():
@@ -76,29 +97,27 @@ class RunFolder:
             path.rename(aside / path.name)
         return aside
 
-    def identity(self, vocabulary_sha256: str) -> dict[str, Any]:
+    def temporary(self, name: str) -> Path:
+        """A path beside `name`, to write to and rename."""
+        stem, _, suffix = name.partition(".")
+        return self.path / f".{stem}-{os.getpid()}{'.' if suffix else ''}{suffix}"
+
+    def identity(
+        self, vocabulary_sha256: str, preparation_sha256: str, warm_start_from: str | None
+    ) -> dict[str, Any]:
         """What the checkpoints' weights belong to."""
         comparable = json.dumps(_comparable(self.config), sort_keys=True)
         return {
             "vocabulary_sha256": vocabulary_sha256,
+            "preparation_sha256": preparation_sha256,
             "encoder": asdict(self.config.encoder),
             "config_sha256": hashlib.sha256(comparable.encode()).hexdigest(),
+            "warm_start_from": warm_start_from,
         }
 
 
 def _comparable(config: RunConfig) -> dict[str, Any]:
     return asdict(replace(config, monitor=MonitorConfig(), folder=""))
-
-
-def _is_read_only(path: Path) -> bool:
-    # os.access says yes to root; only a write tells.
-    probe = path / f".write-test-{os.getpid()}"
-    try:
-        probe.touch()
-        probe.unlink()
-    except OSError:
-        return True
-    return False
 
 
 def _first_difference(theirs: Any, ours: Any, key: str) -> tuple[str, Any, Any] | None:

@@ -21,7 +21,8 @@ def summary_table(
 
     Args:
         tasks: names, in the order of the rows.
-        start: metrics of the untrained model, as `EvaluationStep.evaluate` gives them.
+        start: metrics of the untrained model, as `EvaluationStep.evaluate` gives them; what is
+            missing is shown as -.
         end: of the trained one.
         chance: levels by task.
 
@@ -41,6 +42,10 @@ def summary_table(
         "|---|---|---|---|---|---|---|---|",
     ]
     remarks = []
+
+    def shown(metrics: Mapping[str, float], name: str, form: str) -> str:
+        return format(metrics[name], form) if name in metrics else "-"
+
     for task in tasks:
         if task not in chance:
             remarks.append(
@@ -53,8 +58,8 @@ def summary_table(
         margin = STANDARD_ERRORS * (level.accuracy * (1 - level.accuracy) / items) ** 0.5
         beats = loss < level.loss and accuracy > level.accuracy + margin
         lines.append(
-            f"| {task} | {start[f'{task}/loss']:.3f} | {loss:.3f} | {level.loss:.3f} "
-            f"| {start[f'{task}/accuracy']:.1%} | {accuracy:.1%} "
+            f"| {task} | {shown(start, f'{task}/loss', '.3f')} | {loss:.3f} | {level.loss:.3f} "
+            f"| {shown(start, f'{task}/accuracy', '.1%')} | {accuracy:.1%} "
             f"| {level.accuracy:.1%} ({level.rule}) | {'yes' if beats else 'NO'} |".replace(
                 "%", " %"
             )

@@ -34,6 +34,7 @@ class NextSentence(PretrainingTask):
     task_name = "next_sentence"
     stage = Stage.PAIR
     pools = True
+    documents = 2
 
     def __init__(
         self,

@@ -90,6 +90,8 @@ class PretrainingTask(abc.ABC):
     stage: ClassVar[Stage]
     pools: bool = False
     """Reads a pooled [CLS] vector; only such a task can give to others."""
+    documents: int = 1
+    """Training documents that it needs at least."""
     num_classes: int = 2
     """Classes C of the labels; 0: the vocabulary."""
 

@@ -1,6 +1,5 @@
 """One checkpoint on disk: a folder that is either whole or not there."""
 
-import errno
 import hashlib
 import json
 import os
@@ -15,15 +14,14 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from hierbert_tf.errors import InputError, RunStopped
-from hierbert_tf.training.plain_message import plain_message
+from hierbert_tf.errors import InputError
+from hierbert_tf.storage import storage_error
 
 FORMAT = 1
 MODEL_FILE = "model.safetensors"
 OPTIMIZER_FILE = "optimizer.safetensors"
 DESCRIPTION_FILE = "checkpoint.json"
 TEMPORARY_PREFIX = ".tmp-"
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class Checkpoint:
             _flush(folder)
         except (OSError, safetensors.SafetensorError) as error:
             shutil.rmtree(temporary, ignore_errors=True)
-            raise write_error(folder, error) from error
+            raise storage_error(error, folder) from error
         return cls(path, step, identity, files)
 
     @classmethod
@@ -223,30 +221,6 @@ def values_by_path(variables: Sequence[Any]) -> dict[str, np.ndarray]:
         path: np.asarray(variable.numpy(), order="C")
         for path, variable in by_path(variables).items()
     }
-
-
-def write_error(folder: Path, error: Exception) -> InputError | RunStopped:
-    """What to tell a person when something under `folder` could not be written.
-
-    Args:
-        folder: where it should have gone.
-        error: an `OSError`; safetensors' error, which carries the system's number in its text; or
-            TensorFlow's, which carries the system's words.
-
-    Example:
-
-    >>> write_error(Path("runs/a"), OSError(errno.EACCES, "Permission denied"))
-    InputError('runs/a cannot be written (Permission denied); choose another run folder.')
-    """
-    text = plain_message(error)
-    number = error.errno if isinstance(error, OSError) else None
-    if number in FULL or any(f"os error {n})" in text or os.strerror(n) in text for n in FULL):
-        return RunStopped(
-            f"The disk of {folder} is full, so nothing more could be written; what was saved "
-            "before is whole: make room and start the same command again."
-        )
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else text
-    return InputError(f"{folder} cannot be written ({reason}); choose another run folder.")
 
 
 def _save(values: dict[str, np.ndarray], file: Path) -> None:

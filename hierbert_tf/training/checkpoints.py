@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hierbert_tf.errors import InputError
+from hierbert_tf.storage import storage_error
 from hierbert_tf.training.checkpoint import (
     TEMPORARY_PREFIX,
     Checkpoint,
     checkpoint_path,
     checkpoint_step,
-    write_error,
 )
 
 
@@ -48,7 +48,7 @@ class Checkpoints:
             for leftover in self.folder.glob(f"{TEMPORARY_PREFIX}*"):
                 shutil.rmtree(leftover)
         except OSError as error:
-            raise write_error(self.folder, error) from error
+            raise storage_error(error, self.folder) from error
 
     def save(
         self, step: int, model_variables: Sequence[Any], state_variables: Sequence[Any]

@@ -141,14 +141,6 @@ def test_padding_to_the_full_length(folder):
     assert {b[0]["masked_lm_positions"].shape for b in batches} == {(4, 3)}
 
 
-def test_token_counts_are_those_of_the_training_text(tmp_path):
-    write(tmp_path, [[[20], [21]], [[20, 22, 22]], [[23]], [[24]], [[25], [26]]])
-    counts = data(tmp_path).token_counts(len(TOKENS))
-    assert {TOKENS[i]: int(counts[i]) for i in np.flatnonzero(counts)} == {
-        TOKENS[20]: 2, TOKENS[21]: 1, TOKENS[22]: 2, TOKENS[23]: 1, TOKENS[24]: 1,
-    }  # fmt: skip
-
-
 def test_a_golden_batch(tmp_path):
     """One batch, written out: a change of any draw or layout shows here."""
     texts = ["w0 w1 w2 . | w3 w4 w5 .", "w6 w7 ##a w8 . | w9 w10 w11 , w12 .",

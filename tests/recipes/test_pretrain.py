@@ -12,14 +12,16 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from hierbert_tf.config_file import load_config
 from hierbert_tf.recipes.pretrain import main
+from hierbert_tf.recipes.run_folder import RunFolder
 from tests.docs.test_pages import some_text
 
 SMALL = [
     "vocabulary.size=120", "data.sequence_length=32", "data.batch_size=8", "encoder.layers=2",
     "encoder.hidden=16", "encoder.heads=2", "tasks.0.layer=1", "tasks.1.layer=1", "tasks.2.layer=2",
-    "training.steps=8", "training.warmup_steps=2", "monitor.log_every=1", "monitor.evaluate_every=0",
-    "monitor.checkpoint_every=3", "monitor.cosine_every=0",
+    "training.steps=8", "training.warmup_steps=2", "monitor.log_every=1",
+    "monitor.evaluate_every=0", "monitor.checkpoint_every=3", "monitor.cosine_every=0",
 ]  # fmt: skip
 
 
@@ -158,6 +160,42 @@ def test_a_finished_run_shows_its_table_again(whole, text, capsys):
     assert "at step 8" in output and "| masked_lm |" in output
 
 
+def test_a_run_whose_text_changed_is_not_gone_on_with(text, tmp_path, capsys):
+    path = tmp_path / "text.txt"
+    path.write_text(text.read_text())
+    few = settings(tmp_path / "run", path, "training.steps=1", "training.warmup_steps=0")
+    assert main(few) == 0
+    vocabulary = (tmp_path / "run" / "data" / "vocab.txt").read_bytes()
+    path.write_text(text.read_text() + "\n\nOne more text. It has two sentences.\n")
+    capsys.readouterr()
+    assert main(few) == 2
+    assert "--from-scratch" in capsys.readouterr().err
+    assert (tmp_path / "run" / "data" / "vocab.txt").read_bytes() == vocabulary
+    assert main(["--from-scratch", *few]) == 0
+    assert (tmp_path / "run" / "earlier_1" / "vocab.txt").read_bytes() == vocabulary
+
+
+def test_a_run_without_any_whole_checkpoint_is_not_begun_anew_unasked(text, tmp_path, capsys):
+    few = settings(tmp_path / "run", text, "training.steps=1", "training.warmup_steps=0")
+    assert main(few) == 0
+    (checkpoint,) = (tmp_path / "run" / "checkpoints").iterdir()
+    (checkpoint / "optimizer.safetensors").unlink()
+    assert main(few) == 2
+    assert "no checkpoint is whole" in capsys.readouterr().err
+    # Settings that another config.yaml does not tell of are known by the checkpoint itself.
+    assert main(["--from-scratch", *few]) == 0
+    (tmp_path / "run" / "config.yaml").unlink()
+    assert main([*few, "training.learning_rate=0.5"]) == 2
+    assert "another set of settings" in capsys.readouterr().err
+
+
+def test_one_process_works_in_a_folder(text, tmp_path, capsys):
+    folder = RunFolder(load_config(overrides=[f"folder={tmp_path / 'run'}"]))
+    assert main(settings(tmp_path / "run", text)) == 2
+    assert "another process works in this run folder" in capsys.readouterr().err
+    folder.release()
+
+
 BAD = [
     (["encoder.hiden=3"], "encoder.hiden: unknown key; the nearest valid one is 'hidden'"),
     (["tasks.2.layer=9"], "at layer 9 of an encoder of 2 layers"),
@@ -178,7 +216,7 @@ def test_wrong_settings_end_with_one_sentence_and_code_2(text, tmp_path, capsys,
 def test_texts_that_cannot_be_used(tmp_path, capsys):
     for name, content, message in (
         ("empty.txt", "", "empty.txt"),
-        ("one.txt", some_text().replace("\n\n", " "), "the corpus is one document"),
+        ("one.txt", some_text().replace("\n\n", " "), "the training text is one document"),
         ("short.txt", "One.\n\nTwo.\n\nThree.\n\nFour.\n", "no document has two sentences"),
     ):
         path = tmp_path / name
@@ -220,7 +258,7 @@ def test_bytes_that_are_no_text_are_counted_not_fatal(tmp_path, capsys):
 def test_a_folder_that_cannot_be_written(text, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(settings(tmp_path / "file" / "run", text)) == 2
-    assert "run folder cannot be made" in capsys.readouterr().err
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def test_a_loss_that_is_not_finite_names_the_task_and_saves_nothing(text, tmp_path, capsys):

@@ -1,7 +1,5 @@
-import errno
 import json
 import os
-import re
 import resource
 import shutil
 from pathlib import Path
@@ -169,7 +167,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, error):
         raise error
 
     monkeypatch.setattr(checkpoint_module, "_save", full)
-    with pytest.raises(RunStopped, match=r"The disk of .* is full"):
+    with pytest.raises(RunStopped, match="the disk is full"):
         save(tmp_path, 2)
     assert [path.name for path in tmp_path.iterdir()] == ["step_00000001"]
 
@@ -241,19 +239,3 @@ def test_any_folder_tells_damaged_from_none(tmp_path):
     (tmp_path / "step_00000007").mkdir()
     with pytest.warns(UserWarning, match="step_00000007"):
         assert checkpoints.any_folder() and checkpoints.latest() is None
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "message"),
-    [
-        (tf.errors.ResourceExhaustedError(None, None, "a; No space left on device"), RunStopped,
-         "is full"),
-        (tf.errors.OutOfRangeError(None, None, "a; File too large"), RunStopped, "is full"),
-        (OSError(errno.EDQUOT, "Disk quota exceeded"), RunStopped, "is full"),
-        (tf.errors.PermissionDeniedError(None, None, "{{node x}} a; Permission denied [Op:S]"),
-         InputError, "written [(]a; Permission denied[)]"),
-    ],
-)  # fmt: skip
-def test_write_errors_of_the_system_and_of_tensorflow(error, kind, message):
-    found = checkpoint_module.write_error(Path("here"), error)
-    assert type(found) is kind and re.search(message, str(found))

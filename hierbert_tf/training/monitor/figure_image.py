@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from hierbert_tf.training.checkpoint import write_error
+from hierbert_tf.storage import storage_error
 
 
 def figure_image(figure: Figure) -> np.ndarray:
@@ -43,4 +43,4 @@ def write_figure(figure: Figure, path: Path) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise write_error(path, error) from error
+        raise storage_error(error, path) from error

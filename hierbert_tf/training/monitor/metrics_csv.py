@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from hierbert_tf.errors import InputError
-from hierbert_tf.training.checkpoint import write_error
+from hierbert_tf.storage import storage_error
 
 HEADER = ("step", "split", "name", "value")
 
@@ -43,7 +43,7 @@ class MetricsCsv:
         except OSError as error:
             with contextlib.suppress(OSError):
                 temporary.unlink()
-            raise write_error(self.path, error) from error
+            raise storage_error(error, self.path) from error
 
     def write(self, step: int, split: str, values: Mapping[str, float]) -> None:
         """Appends one row a value; they are in the file when this returns.
@@ -61,7 +61,7 @@ class MetricsCsv:
             writer.writerows((step, split, name, repr(float(v))) for name, v in values.items())
             self._stream.flush()
         except OSError as error:
-            raise write_error(self.path, error) from error
+            raise storage_error(error, self.path) from error
 
     def read(self, split: str) -> dict[int, dict[str, float]]:
         """All values of a split: `{step: {name: value}}`, steps ascending."""
@@ -80,7 +80,7 @@ class MetricsCsv:
         try:
             self._stream.close()
         except OSError as error:
-            raise write_error(self.path, error) from error
+            raise storage_error(error, self.path) from error
 
     def _read(self) -> list[tuple[int, str, str, float]]:
         if not self.path.exists():

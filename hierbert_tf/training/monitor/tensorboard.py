@@ -13,7 +13,7 @@ from tensorboard.plugins import projector
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from hierbert_tf.errors import InputError
-from hierbert_tf.training.checkpoint import write_error
+from hierbert_tf.storage import storage_error
 from hierbert_tf.training.monitor.figure_image import figure_image
 
 GROUPS = {
@@ -143,7 +143,7 @@ class TensorBoard:
         try:
             yield
         except (OSError, tf.errors.OpError) as error:
-            raise write_error(self.folder, error) from error
+            raise storage_error(error, self.folder) from error
 
     @staticmethod
     def _mark_start(path: Path, start_step: int) -> None:
