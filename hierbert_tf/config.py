@@ -1,7 +1,7 @@
 """Every setting of a run, with its default: the defaults are the main recipe.
 
 A YAML file or dotted overrides (`training.steps=5000`) replace them; `hierbert_tf.config_file`
-reads those. The classes are frozen: a run's settings are fixed before its first step and are written,
+reads those. The classes are frozen: settings are fixed before the first step and are written,
 resolved, into the run folder.
 """
 
@@ -62,7 +62,7 @@ class VocabularyConfig:
     """
 
     path: str = ""
-    size: int = 8192
+    size: int = 4096
     lowercase: bool = True
 
 
@@ -79,7 +79,7 @@ class DataConfig:
     """
 
     sequence_length: int = 128
-    batch_size: int = 32
+    batch_size: int = 16
     length_multiple: int = 16
     window_shards: int = 8
 
@@ -162,10 +162,10 @@ class TrainingConfig:
         deterministic: ask TensorFlow for deterministic ops, as exact resume needs.
     """
 
-    steps: int = 2000
+    steps: int = 1200
     learning_rate: float = 1e-3
     schedule: str = "linear"
-    warmup_steps: int = 200
+    warmup_steps: int = 100
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     accumulation: int = 1
@@ -189,7 +189,7 @@ class MonitorConfig:
     """
 
     log_every: int = 20
-    evaluate_every: int = 500
+    evaluate_every: int = 300
     evaluation_batches: int = 0
     cosine_every: int = 100
     checkpoint_every: int = 200

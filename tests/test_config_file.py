@@ -122,7 +122,7 @@ def test_a_missing_file_is_named():
             "sequence_length is 1024, but must be from 8 to encoder.pos",
         ),
         (["encoder.heads=3"], "encoder.hidden is 128, but must be a multiple of encoder.heads 3"),
-        (["training.accumulation=5"], "batch_size is 32, but must be a multiple"),
+        (["training.accumulation=5"], "batch_size is 16, but must be a multiple"),
         (
             ["training.warmup_steps=10", "training.steps=5"],
             "warmup_steps is 10, but must be from 0",
