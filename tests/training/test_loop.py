@@ -227,9 +227,13 @@ def test_a_signal_saves_and_exits(tmp_path, name, code):
     assert saved is not None and saved.step in (3, 4)
 
 
-def test_handlers_are_put_back(whole):
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+def test_handlers_are_put_back():
+    # Not the defaults: a shell starts its background jobs with SIGINT ignored.
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    with Interruption():
+        assert all(signal.getsignal(n) is not b for n, b in zip(numbers, before, strict=True))
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 class SignalAt(keras.callbacks.Callback):

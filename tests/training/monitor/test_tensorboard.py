@@ -121,7 +121,7 @@ def test_errors_of_the_summaries_are_sentences(tmp_path):
         with pytest.raises(RunStopped, match="is full"):
             write()
     error = tf.errors.PermissionDeniedError(None, None, "x; Permission denied")
-    with pytest.raises(InputError, match="x; Permission denied"):
+    with pytest.raises(InputError, match="Permission denied"):
         board.scalars(1, "train", {})
 
 
