@@ -89,7 +89,8 @@ def test_options_have_their_types(options, message):
 
 def test_numbers_as_yaml_reads_them_are_numbers():
     (task,) = build_tasks(
-        [TaskConfig("masked_lm", 1, options={"rate": "1e-1", "mask_share": 1})], 4
+        [TaskConfig("masked_lm", 1, options={"rate": "1e-1", "mask_share": 1, "random_share": 0})],
+        4,
     )
     assert (task.rate, task.mask_share) == (0.1, 1.0)
     for shares in ((0.8, 0.2), (0.9, 0.1), (0.0, 1.0)):

@@ -15,6 +15,7 @@ from hierbert_tf.config import MonitorConfig, RunConfig, TrainingConfig
 from hierbert_tf.errors import InputError, RunStopped
 from hierbert_tf.training.checkpoints import Checkpoints
 from hierbert_tf.training.evaluation_step import EvaluationStep
+from hierbert_tf.training.interruption import Interruption
 from hierbert_tf.training.loop import train
 from hierbert_tf.training.monitor.monitor import Monitor
 from hierbert_tf.training.optimizer import AdamW
