@@ -5,8 +5,8 @@ The names below are the public interface; `docs/quickstart.md` uses them from en
 
 import os
 
-# TensorFlow reads it when it is imported. Its start-up messages, an error about a GPU that is not
-# there among them, are no help to a user; what goes wrong is raised.
+# Read when TensorFlow is imported. It keeps most start-up messages off the screen; a few lines about
+# a missing GPU come before TensorFlow looks at it. What goes wrong is raised, not logged.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from hierbert_tf.config import (
