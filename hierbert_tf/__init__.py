@@ -5,7 +5,7 @@ The names below are the public interface; `docs/quickstart.md` uses them from en
 
 import os
 
-# Read when TensorFlow is imported. It keeps most start-up messages off the screen; a few lines about
+# Read when TensorFlow is imported. It keeps most start-up messages off the screen; a few about
 # a missing GPU come before TensorFlow looks at it. What goes wrong is raised, not logged.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
