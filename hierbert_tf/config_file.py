@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import os
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -103,22 +102,6 @@ def dump_config(config: RunConfig) -> str:
         return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
     return yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
-
-
-def write_text(path: str | Path, text: str) -> None:
-    """Writes a file whole or not at all: beside it first, then renamed.
-
-    Args:
-        path: the file.
-        text: its content.
-    """
-    path = Path(path)
-    beside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _lines(node: yaml.Node | None, keys: tuple) -> Iterator[tuple[tuple, int]]:

@@ -1,8 +1,10 @@
-"""What a failed write means to the person who started the program."""
+"""Files that are whole or not there, and what a failed write means to a person."""
 
+import contextlib
 import errno
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from hierbert_tf.errors import InputError, RunStopped
@@ -13,6 +15,46 @@ _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 _NUMBER_IN_TEXT = re.compile(r"(?:os error |Os \{ code: |errno = )(\d+)")
 # TensorFlow gives the system's words alone. These share its error class with a full disk.
 _NAMED = (*_FULL, *_FORBIDDEN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+@contextlib.contextmanager
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """Context for writing a file whole or not at all: beside it first, on the disk, then renamed.
+
+    Args:
+        path: the file.
+
+    Yields:
+        The path beside it to write to. After an error nothing is left of it and `path` is as it was
+        before.
+
+    Example:
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.txt"
+    >>> with written_whole(path) as beside:
+    ...     size = beside.write_text("all of it")
+    ...     path.exists()
+    False
+    >>> path.read_text()
+    'all of it'
+    """
+    path = Path(path)
+    beside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    try:
+        yield beside
+        with open(beside, "rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Writes a UTF-8 file, whole or not at all."""
+    with written_whole(path) as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def storage_error(error: Exception, place: str | Path) -> InputError | RunStopped:

@@ -2,8 +2,9 @@ import pytest
 
 from hierbert_tf.config import ReceivesConfig, RunConfig, TaskConfig
 from hierbert_tf.config_check import check_config
-from hierbert_tf.config_file import dump_config, load_config, write_text
+from hierbert_tf.config_file import dump_config, load_config
 from hierbert_tf.errors import InputError
+from hierbert_tf.storage import write_text
 
 RECIPE = """\
 encoder:

@@ -1,10 +1,11 @@
 """The corpus report: what the text is like, before anything is trained on it."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from hierbert_tf.storage import write_text
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,7 @@ class CorpusReport:
 
     def save(self, path: str | Path) -> None:
         """Writes the report as JSON, whole or not at all."""
-        path = Path(path)
-        beside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-        beside.write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False), "utf-8")
-        os.replace(beside, path)
+        write_text(path, json.dumps(self.to_dict(), indent=1, ensure_ascii=False))
 
     def to_markdown(self) -> str:
         """A table that reads well in a terminal and in Markdown."""

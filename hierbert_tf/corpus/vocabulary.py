@@ -1,7 +1,6 @@
 """The WordPiece vocabulary: its entries, what they are, and how they are kept."""
 
 import hashlib
-import os
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hierbert_tf.errors import InputError
+from hierbert_tf.storage import write_text
 
 PAD, UNKNOWN, CLS, SEP, MASK = SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
@@ -160,7 +160,4 @@ class Vocabulary:
 
     def save(self, path: str | Path) -> None:
         """Writes a `vocab.txt`, whole or not at all."""
-        path = Path(path)
-        beside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-        beside.write_text("\n".join(self.tokens) + "\n", encoding="utf-8")
-        os.replace(beside, path)
+        write_text(path, "\n".join(self.tokens) + "\n")

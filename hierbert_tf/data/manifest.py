@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from hierbert_tf.errors import InputError
+from hierbert_tf.storage import write_text
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -100,13 +100,8 @@ class Manifest:
 
     def save(self, folder: str | Path) -> None:
         """Writes `manifest.json`, whole or not at all."""
-        path = Path(folder) / MANIFEST
-        beside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-        with open(beside, "w", encoding="utf-8") as file:
-            json.dump({"format": FORMAT, **asdict(self)}, file, indent=1, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+        record = {"format": FORMAT, **asdict(self)}
+        write_text(Path(folder) / MANIFEST, json.dumps(record, indent=1, ensure_ascii=False))
 
     @classmethod
     def load(cls, folder: str | Path) -> "Manifest":

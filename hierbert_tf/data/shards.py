@@ -13,7 +13,6 @@ A shard is a TFRecord file with one `tf.train.Example` a record:
 """
 
 import hashlib
-import os
 from dataclasses import fields
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import tensorflow as tf
 
 from hierbert_tf.data.manifest import Manifest, ShardInfo, Split
 from hierbert_tf.errors import InputError
+from hierbert_tf.storage import written_whole
 
 __all__ = [
     "LONGEST_SENTENCE",
@@ -62,13 +62,8 @@ def save_token_counts(folder: str | Path, counts: np.ndarray) -> None:
         folder: of the shards.
         counts: int64 [V], how often each token stands in the training shards.
     """
-    path = Path(folder) / TOKEN_COUNTS
-    beside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    with open(beside, "wb") as file:
+    with written_whole(Path(folder) / TOKEN_COUNTS) as beside, open(beside, "wb") as file:
         np.save(file, counts.astype("<i8"), allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
 
 
 def token_counts(folder: str | Path) -> np.ndarray:

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from hierbert_tf.config import RunConfig
 from hierbert_tf.config_check import check_config
-from hierbert_tf.config_file import load_config, write_text
+from hierbert_tf.config_file import load_config
 from hierbert_tf.corpus.prepare import VOCABULARY_FILE, prepare
 from hierbert_tf.corpus.report import CorpusReport
 from hierbert_tf.corpus.vocabulary import Vocabulary
@@ -34,7 +34,7 @@ from hierbert_tf.recipes.command_line import run_program
 from hierbert_tf.recipes.run_folder import RunFolder
 from hierbert_tf.recipes.start import Start, decide_start
 from hierbert_tf.recipes.summary import summary_table
-from hierbert_tf.storage import storage_error
+from hierbert_tf.storage import storage_error, write_text
 from hierbert_tf.training.batch_reader import readable
 from hierbert_tf.training.checkpoints import Checkpoints
 from hierbert_tf.training.loop import train

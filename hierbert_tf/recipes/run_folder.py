@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from hierbert_tf.config import MonitorConfig, RunConfig
-from hierbert_tf.config_file import dump_config, load_config, write_text
+from hierbert_tf.config_file import dump_config, load_config
 from hierbert_tf.errors import InputError
-from hierbert_tf.storage import storage_error
+from hierbert_tf.storage import storage_error, write_text
+from hierbert_tf.training.checkpoints import Checkpoints
 
 # Everything that a run writes but its prepared text, which another run in the folder may share.
 RECORDS = ("checkpoints", "config.yaml", "vocab.txt", "chance.json", "metrics.csv", "tensorboard",
@@ -56,7 +57,7 @@ class RunFolder:
     @property
     def has_run(self) -> bool:
         """An earlier run left checkpoints here, whole or not."""
-        return any(self.checkpoints.glob("step_[0-9]*"))
+        return Checkpoints(self.checkpoints).any_folder()
 
     def check_settings(self) -> None:
         """Refuses to go on with a run of other settings; the monitor's alone may differ.

@@ -192,7 +192,7 @@ class _Loop:
         if callbacks is not None:
             callbacks.on_train_end()
         if self.monitor is not None:
-            self.monitor.on_end(number, finished=number >= steps)
+            self.monitor.on_end(number)
         return self._result(number, interruption)
 
     def _result(self, number: int, interruption: Interruption) -> TrainingResult:

@@ -1,14 +1,12 @@
 """Matplotlib figures as arrays and files, without a display or global state."""
 
-import contextlib
-import os
 from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from hierbert_tf.storage import storage_error
+from hierbert_tf.storage import storage_error, written_whole
 
 
 def figure_image(figure: Figure) -> np.ndarray:
@@ -34,13 +32,10 @@ def write_figure(figure: Figure, path: Path) -> None:
         RunStopped: the disk is full.
         InputError: the folder cannot be written.
     """
-    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
     FigureCanvasAgg(figure)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(temporary, format="png")
-        os.replace(temporary, path)
+        with written_whole(path) as beside:
+            figure.savefig(beside, format="png")
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise storage_error(error, path) from error

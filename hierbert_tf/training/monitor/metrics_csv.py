@@ -1,14 +1,12 @@
 """A run's metrics as one CSV file that survives interruption."""
 
-import contextlib
 import csv
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
 from hierbert_tf.errors import InputError
-from hierbert_tf.storage import storage_error
+from hierbert_tf.storage import storage_error, written_whole
 
 HEADER = ("step", "split", "name", "value")
 
@@ -31,18 +29,17 @@ class MetricsCsv:
     def __init__(self, path: str | Path, start_step: int = 0) -> None:
         self.path = Path(path)
         rows = [row for row in self._read() if row[0] <= start_step] if start_step else []
-        temporary = self.path.with_name(f"{self.path.name}.tmp-{os.getpid()}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(temporary, "w", newline="", encoding="utf-8") as stream:
+            with (
+                written_whole(self.path) as beside,
+                open(beside, "w", newline="", encoding="utf-8") as stream,
+            ):
                 writer = csv.writer(stream)
                 writer.writerow(HEADER)
                 writer.writerows((s, split, name, repr(v)) for s, split, name, v in rows)
-            os.replace(temporary, self.path)
             self._stream: IO[str] = open(self.path, "a", newline="", encoding="utf-8")  # noqa: SIM115
         except OSError as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
             raise storage_error(error, self.path) from error
 
     def write(self, step: int, split: str, values: Mapping[str, float]) -> None:

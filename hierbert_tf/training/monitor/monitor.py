@@ -136,12 +136,11 @@ class Monitor:
         elif self._model is None:
             self._texts.append((step, name, text))
 
-    def on_end(self, step: int, finished: bool = True) -> None:
+    def on_end(self, step: int) -> None:
         """Draws the plots and writes the projector's embeddings.
 
         Args:
             step: steps done.
-            finished: the run reached its last step; False: a signal stopped it.
         """
         if self.progress is not None:
             self.progress.close()
