@@ -12,11 +12,44 @@ from hierbert_tf.corpus.statistics import ReadStatistics
 from hierbert_tf.errors import InputError
 
 
-def _get(node: Any, key: str, kind: type, place: str) -> Any:
+def squad_value(node: Any, key: str, kind: type, place: str) -> Any:
+    """Value of a key in a part of a SQuAD file.
+
+    Args:
+        node: the part, a JSON object.
+        key: the key.
+        kind: `list` or `str`.
+        place: file and path of the part, for the error.
+
+    Raises:
+        InputError: no such key, or a value of another kind.
+    """
     if not isinstance(node, dict) or not isinstance(node.get(key), kind):
         wanted = "a list" if kind is list else "a text"
         raise InputError(f"{place}: no {key!r} with {wanted}: this is not SQuAD's form.")
     return node[key]
+
+
+def squad_paragraphs(root: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
+    """Yields `(place, article, paragraph)` for each paragraph of SQuAD's JSON.
+
+    Args:
+        root: the parsed JSON.
+        place: the file, for the errors.
+
+    Raises:
+        InputError: not in SQuAD's form (names the place).
+
+    Example:
+
+    >>> root = {"data": [{"title": "A", "paragraphs": [{"context": "B"}]}]}
+    >>> [(place, paragraph) for place, _, paragraph in squad_paragraphs(root, "dev.json")]
+    [('dev.json, data[0].paragraphs[0]', {'context': 'B'})]
+    """
+    for i, article in enumerate(squad_value(root, "data", list, place)):
+        article_place = f"{place}, data[{i}]"
+        for j, paragraph in enumerate(squad_value(article, "paragraphs", list, article_place)):
+            yield f"{article_place}.paragraphs[{j}]", article, paragraph
 
 
 def read_squad(path: Path, statistics: ReadStatistics) -> Iterator[Document]:
@@ -38,18 +71,15 @@ def read_squad(path: Path, statistics: ReadStatistics) -> Iterator[Document]:
         root = json.loads(statistics.decode(raw))
     except (ValueError, RecursionError) as error:  # ValueError: also a number without end
         raise InputError(f"{str(path)!r}: not valid JSON ({error}).") from error
-    for i, article in enumerate(_get(root, "data", list, repr(str(path)))):
-        article_place = f"{str(path)!r}, data[{i}]"
-        for j, paragraph in enumerate(_get(article, "paragraphs", list, article_place)):
-            place = f"{article_place}.paragraphs[{j}]"
-            context = statistics.clean(_get(paragraph, "context", str, place))
-            paragraphs = split_paragraphs(context)
-            if paragraphs:
-                yield Document(paragraphs, group=context)
-            questions = (
-                statistics.clean(_get(item, "question", str, f"{place}.qas[{k}]"))
-                for k, item in enumerate(_get(paragraph, "qas", list, place))
-            )
-            texts = tuple(text for text in (" ".join(q.split()) for q in questions) if text)
-            if texts:
-                yield Document(texts, group=context)
+    for place, _, paragraph in squad_paragraphs(root, repr(str(path))):
+        context = statistics.clean(squad_value(paragraph, "context", str, place))
+        paragraphs = split_paragraphs(context)
+        if paragraphs:
+            yield Document(paragraphs, group=context)
+        questions = (
+            statistics.clean(squad_value(item, "question", str, f"{place}.qas[{k}]"))
+            for k, item in enumerate(squad_value(paragraph, "qas", list, place))
+        )
+        texts = tuple(text for text in (" ".join(q.split()) for q in questions) if text)
+        if texts:
+            yield Document(texts, group=context)

@@ -1,12 +1,12 @@
 """TensorFlow Datasets as a text source."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from hierbert_tf.corpus.document import Document
 from hierbert_tf.corpus.json_lines import pair_or_single
 from hierbert_tf.corpus.plain_text import split_paragraphs
 from hierbert_tf.corpus.statistics import ReadStatistics
+from hierbert_tf.corpus.tfds_loading import iterate_tfds, load_tfds
 from hierbert_tf.errors import InputError
 
 
@@ -34,17 +34,10 @@ def read_tfds(
         raise InputError("format `tfds` needs `tfds_name`, such as `glue/rte`.")
     if len(fields) not in (1, 2):
         raise InputError(f"TFDS source {name!r} needs `fields`: one text field, or two of a pair.")
-    # Imported here: they take seconds, and most sources do not need them.
+    # Imported here: it takes seconds, and most sources do not need it.
     import tensorflow as tf
-    import tensorflow_datasets as tfds
 
-    try:
-        examples: Any = tfds.load(
-            name, split=split, data_dir=data_dir or None, shuffle_files=False, download=True
-        )
-    except Exception as error:  # TFDS raises errors of a dozen kinds; all say the same to a user
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"TFDS cannot load {name!r}, split {split!r}: {reason}") from error
+    examples, _ = load_tfds(name, split, data_dir)
     known = examples.element_spec if isinstance(examples.element_spec, dict) else {}
     # Nested fields are dicts, sequences have a dimension or are ragged: none of them is one text.
     texts_known = [
@@ -59,19 +52,9 @@ def read_tfds(
                 f"TFDS source {name!r} {fault} {field!r}: name one of its text fields "
                 f"({', '.join(map(repr, texts_known)) or 'it has none'}) in `fields`."
             )
-    examples = iter(examples.map(lambda example: [example[field] for field in fields]))
-    while True:
-        try:
-            example = next(examples, None)
-        except tf.errors.OpError as error:
-            reason = error.message.splitlines()[0]
-            raise InputError(
-                f"TFDS source {name!r}, split {split!r}, cannot be read ({reason}): "
-                "delete the data set's folder, so that TFDS makes it again."
-            ) from error
-        if example is None:
-            return
-        texts = [statistics.decode(value.numpy()) for value in example]
+    chosen = examples.map(lambda example: [example[field] for field in fields])
+    for example in iterate_tfds(chosen, name, split):
+        texts = [statistics.decode(value) for value in example]
         statistics.text_bytes += sum(len(text) for text in texts)
         document: Document | None
         if len(texts) == 2:
