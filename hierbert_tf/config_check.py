@@ -1,11 +1,71 @@
 """Checks a run's settings against each other before any work is done."""
 
-from hierbert_tf.config import RunConfig
+from hierbert_tf.config import RunConfig, TrainingConfig
+from hierbert_tf.config_finetuning import FinetuningTrainingConfig
 from hierbert_tf.errors import InputError
 from hierbert_tf.tasks import build_tasks
 
 # [CLS] A [SEP] B [SEP] with a few tokens in each segment.
 SHORTEST_SEQUENCE = 8
+
+
+Check = tuple[str, object, bool, str]
+
+
+def require(*checks: Check) -> None:
+    """Raises at the first setting that does not fit.
+
+    Args:
+        *checks: key, value, whether it fits, and what is expected.
+
+    Raises:
+        InputError: one does not fit.
+
+    Example:
+
+    >>> require(("training.steps", 5, True, "at least 1"), ("data.stride", 0, False, "at least 1"))
+    Traceback (most recent call last):
+    hierbert_tf.errors.InputError: data.stride is 0, but must be at least 1
+    """
+    for key, value, fits, expected in checks:
+        if not fits:
+            raise InputError(f"{key} is {value}, but must be {expected}")
+
+
+def optimisation_checks(
+    training: TrainingConfig | FinetuningTrainingConfig, batch_size: int
+) -> tuple[Check, ...]:
+    """Checks of the settings that pre-training and fine-tuning share.
+
+    Args:
+        training: the section `training`.
+        batch_size: sequences a step.
+    """
+    rate, parts = training.learning_rate, training.accumulation
+    return (
+        ("training.accumulation", parts, parts >= 1, "at least 1"),
+        (
+            "data.batch_size",
+            batch_size,
+            batch_size >= 1 and batch_size % max(1, parts) == 0,
+            f"a multiple of training.accumulation {parts}",
+        ),
+        ("training.learning_rate", rate, 0 < rate < float("inf"), "above 0"),
+        ("training.weight_decay", training.weight_decay, training.weight_decay >= 0, "0 or more"),
+        ("training.clip_norm", training.clip_norm, training.clip_norm >= 0, "0 (none) or more"),
+        (
+            "training.schedule",
+            training.schedule,
+            training.schedule in ("linear", "cosine", "constant"),
+            "linear, cosine or constant",
+        ),
+        (
+            "training.precision",
+            training.precision,
+            training.precision in ("float32", "mixed_bfloat16", "mixed_float16"),
+            "float32, mixed_bfloat16 or mixed_float16",
+        ),
+    )
 
 
 def check_config(config: RunConfig) -> None:
@@ -23,7 +83,7 @@ def check_config(config: RunConfig) -> None:
     """
     encoder, data, training = config.encoder, config.data, config.training
     monitor, corpus = config.monitor, config.corpus
-    for key, value, fits, expected in (
+    require(
         ("encoder.layers", encoder.layers, encoder.layers >= 1, "at least 1"),
         ("encoder.heads", encoder.heads, encoder.heads >= 1, "at least 1"),
         (
@@ -48,39 +108,12 @@ def check_config(config: RunConfig) -> None:
         ),
         ("data.length_multiple", data.length_multiple, data.length_multiple >= 0, "0 or more"),
         ("data.window_shards", data.window_shards, data.window_shards >= 1, "at least 1"),
-        ("training.accumulation", training.accumulation, training.accumulation >= 1, "at least 1"),
-        (
-            "data.batch_size",
-            data.batch_size,
-            data.batch_size >= 1 and data.batch_size % max(1, training.accumulation) == 0,
-            f"a multiple of training.accumulation {training.accumulation}",
-        ),
         ("training.steps", training.steps, training.steps >= 1, "at least 1"),
         (
             "training.warmup_steps",
             training.warmup_steps,
             0 <= training.warmup_steps <= training.steps,
             f"from 0 to training.steps {training.steps}",
-        ),
-        (
-            "training.learning_rate",
-            training.learning_rate,
-            0 < training.learning_rate < float("inf"),
-            "above 0",
-        ),
-        ("training.weight_decay", training.weight_decay, training.weight_decay >= 0, "0 or more"),
-        ("training.clip_norm", training.clip_norm, training.clip_norm >= 0, "0 (none) or more"),
-        (
-            "training.schedule",
-            training.schedule,
-            training.schedule in ("linear", "cosine", "constant"),
-            "linear, cosine or constant",
-        ),
-        (
-            "training.precision",
-            training.precision,
-            training.precision in ("float32", "mixed_bfloat16", "mixed_float16"),
-            "float32, mixed_bfloat16 or mixed_float16",
         ),
         (
             "corpus.held_out_fraction",
@@ -115,9 +148,8 @@ def check_config(config: RunConfig) -> None:
             monitor.keep_checkpoints >= 1,
             "at least 1",
         ),
-    ):
-        if not fits:
-            raise InputError(f"{key} is {value}, but must be {expected}")
+        *optimisation_checks(training, data.batch_size),
+    )
     if not corpus.sources:
         raise InputError("corpus.sources is empty; name at least one text source")
     build_tasks(config.tasks, encoder.layers)

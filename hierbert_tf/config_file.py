@@ -2,29 +2,42 @@
 
 import dataclasses
 import difflib
+import hashlib
+import json
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import dacite
 import yaml
 
-from hierbert_tf.config import ReceivesConfig, RunConfig
+from hierbert_tf.config import MonitorConfig, ReceivesConfig, RunConfig
 from hierbert_tf.errors import InputError
+
+Config = TypeVar("Config")
 
 # `from` is a Python keyword, so the class cannot use the word that a reader expects in YAML.
 _YAML_NAMES: dict[Any, dict[str, str]] = {ReceivesConfig: {"from": "source"}}
 
 
-def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> RunConfig:
+@overload
+def load_config(path: str | Path | None = ..., overrides: Sequence[str] = ...) -> RunConfig: ...
+@overload
+def load_config(
+    path: str | Path | None, overrides: Sequence[str], kind: type[Config]
+) -> Config: ...
+def load_config(
+    path: str | Path | None = None, overrides: Sequence[str] = (), kind: Any = RunConfig
+) -> Any:
     """Reads the settings of a run.
 
     Args:
         path: YAML file; settings it does not name keep their defaults. None: all defaults.
         overrides: `key=value` with dotted keys, the value in YAML: `training.steps=5000`,
             `tasks.0.layer=3`, `vocabulary.path=vocab.txt`.
+        kind: the class of the settings: `RunConfig` of pre-training, `FinetuningConfig`.
 
     Returns:
         The settings, not yet checked against each other.
@@ -58,16 +71,16 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
             )
         lines = dict(_lines(node, ()))
     for override in overrides:
-        _override(settings, override)
+        _override(settings, override, kind)
 
     def where(keys: tuple) -> str:
         line = f":{lines[keys]}" if keys in lines else ""
         return f"{name}{line}: {'.'.join(map(str, keys))}"
 
-    settings = _checked(settings, RunConfig, (), where)
+    settings = _checked(settings, kind, (), where)
     try:
         return dacite.from_dict(
-            RunConfig, settings, dacite.Config(cast=[tuple], type_hooks={float: as_number})
+            kind, settings, dacite.Config(cast=[tuple], type_hooks={float: as_number})
         )
     except dacite.WrongTypeError as error:
         keys = tuple(str(error.field_path).split("."))
@@ -81,7 +94,7 @@ def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -
         raise InputError(f"{name}: {error.field_path} is missing; give it a value") from error
 
 
-def dump_config(config: RunConfig) -> str:
+def dump_config(config: Any) -> str:
     """The settings as YAML that `load_config` reads back equal.
 
     Example:
@@ -104,6 +117,27 @@ def dump_config(config: RunConfig) -> str:
     return yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
 
 
+def comparable_settings(config: Any) -> dict[str, Any]:
+    """The settings that a run's result depends on.
+
+    That is all but its place, how it is watched and, in fine-tuning, how many seeds are run.
+
+    Example:
+
+    >>> comparable_settings(RunConfig(folder="a")) == comparable_settings(RunConfig(folder="b"))
+    True
+    """
+    settings = dataclasses.asdict(dataclasses.replace(config, monitor=MonitorConfig(), folder=""))
+    settings.pop("seeds", None)
+    return settings
+
+
+def settings_sha256(config: Any) -> str:
+    """Hash of `comparable_settings`."""
+    settings = json.dumps(comparable_settings(config), sort_keys=True)
+    return hashlib.sha256(settings.encode()).hexdigest()
+
+
 def _lines(node: yaml.Node | None, keys: tuple) -> Iterator[tuple[tuple, int]]:
     """The line of every key, by its path."""
     if isinstance(node, yaml.MappingNode):
@@ -117,7 +151,7 @@ def _lines(node: yaml.Node | None, keys: tuple) -> Iterator[tuple[tuple, int]]:
             yield from _lines(value, (*keys, index))
 
 
-def _override(settings: dict[str, Any], override: str) -> None:
+def _override(settings: dict[str, Any], override: str, kind: Any) -> None:
     """Sets one dotted key; a list that the file does not give is taken from the defaults."""
     key, equals, text = override.partition("=")
     if not equals or not key:
@@ -128,7 +162,7 @@ def _override(settings: dict[str, Any], override: str) -> None:
         raise InputError(f"override {override!r}: the value is no valid YAML") from error
     *parents, last = key.split(".")
     target: Any = settings
-    defaults: Any = yaml.safe_load(dump_config(RunConfig()))
+    defaults: Any = yaml.safe_load(dump_config(kind()))
     for parent in [*parents, None]:
         if isinstance(target, list):
             step = last if parent is None else parent

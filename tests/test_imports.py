@@ -10,6 +10,7 @@ ROOT = Path(hierbert_tf.__file__).parent
 RANKS = {
     "errors": 0,
     "config": 0,
+    "config_finetuning": 0,
     "storage": 0,
     "data.features": 0,
     "config_file": 1,
@@ -20,11 +21,13 @@ RANKS = {
     "training.losses": 2,
     "training.optimizer": 2,
     "config_check": 3,
+    "downstream": 3,
     "models": 3,
     "evaluation": 3,
     "pretraining": 3,
     "training": 4,
-    "recipes": 5,
+    "finetuning": 5,
+    "recipes": 6,
 }
 NEVER = [("layers", "data."), ("models", "data."), ("data", "tasks"), ("corpus", "tasks")]
 GROUND = "data.features"

@@ -1,15 +1,13 @@
 """The run folder: whose run it is, that one process works in it, and what earlier runs left."""
 
 import fcntl
-import hashlib
-import json
 import os
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
-from hierbert_tf.config import MonitorConfig, RunConfig
-from hierbert_tf.config_file import dump_config, load_config
+from hierbert_tf.config import RunConfig
+from hierbert_tf.config_file import comparable_settings, dump_config, load_config
+from hierbert_tf.config_finetuning import FinetuningConfig
 from hierbert_tf.errors import InputError
 from hierbert_tf.storage import storage_error, write_text
 from hierbert_tf.training.checkpoints import Checkpoints
@@ -17,11 +15,11 @@ from hierbert_tf.training.checkpoints import Checkpoints
 # Everything that a run writes but its prepared text, which another run in the folder may share.
 RECORDS = ("checkpoints", "config.yaml", "vocab.txt", "chance.json", "metrics.csv", "tensorboard",
            "plots", "architecture.png", "corpus_report.md", "summary.md", "model.keras",
-           "encoder")  # fmt: skip
+           "encoder", "examples.md", "results.csv", "results.md", "seed_*")  # fmt: skip
 
 
 class RunFolder:
-    """The folder of one run: `config.yaml`, `data/`, `checkpoints/`, `tensorboard/` and the rest.
+    """The folder of one run, of pre-training or of fine-tuning: its settings, records and lock.
 
     Args:
         config: the resolved settings; `folder` names the place.
@@ -30,7 +28,7 @@ class RunFolder:
         InputError: the folder cannot be made or written, or another process works in it.
     """
 
-    def __init__(self, config: RunConfig) -> None:
+    def __init__(self, config: RunConfig | FinetuningConfig) -> None:
         self.config = config
         self.path = Path(config.folder)
         self.data = self.path / "data"
@@ -68,18 +66,20 @@ class RunFolder:
         path = self.path / "config.yaml"
         if not path.exists():
             return
-        found = _first_difference(_comparable(load_config(path)), _comparable(self.config), "")
+        theirs = load_config(path, (), type(self.config))
+        found = _first_difference(comparable_settings(theirs), comparable_settings(self.config), "")
         if found:
-            key, theirs, ours = found
+            key, their, our = found
             raise InputError(
-                f"{self.path} holds a run with {key} {theirs!r}, not {ours!r}; choose another "
+                f"{self.path} holds a run with {key} {their!r}, not {our!r}; choose another "
                 "folder=..., or --from-scratch to set that run aside"
             )
 
-    def claim(self, vocabulary: Path) -> None:
+    def claim(self, vocabulary: Path | None = None) -> None:
         """Writes `config.yaml` and a copy of the vocabulary: with them a checkpoint can be used."""
         write_text(self.path / "config.yaml", dump_config(self.config))
-        write_text(self.path / "vocab.txt", vocabulary.read_text(encoding="utf-8"))
+        if vocabulary is not None:
+            write_text(self.path / "vocab.txt", vocabulary.read_text(encoding="utf-8"))
 
     def set_aside(self) -> Path | None:
         """Moves what an earlier run left into `earlier_1/`, `earlier_2/`, ...
@@ -87,7 +87,7 @@ class RunFolder:
         Returns:
             Where it is now; None if there was nothing.
         """
-        present = [self.path / name for name in RECORDS if (self.path / name).exists()]
+        present = [path for name in RECORDS for path in sorted(self.path.glob(name))]
         if not present:
             return None
         number = 1
@@ -102,23 +102,6 @@ class RunFolder:
         """A path beside `name`, to write to and rename."""
         stem, _, suffix = name.partition(".")
         return self.path / f".{stem}-{os.getpid()}{'.' if suffix else ''}{suffix}"
-
-    def identity(
-        self, vocabulary_sha256: str, preparation_sha256: str, warm_start_from: str | None
-    ) -> dict[str, Any]:
-        """What the checkpoints' weights belong to."""
-        comparable = json.dumps(_comparable(self.config), sort_keys=True)
-        return {
-            "vocabulary_sha256": vocabulary_sha256,
-            "preparation_sha256": preparation_sha256,
-            "encoder": asdict(self.config.encoder),
-            "config_sha256": hashlib.sha256(comparable.encode()).hexdigest(),
-            "warm_start_from": warm_start_from,
-        }
-
-
-def _comparable(config: RunConfig) -> dict[str, Any]:
-    return asdict(replace(config, monitor=MonitorConfig(), folder=""))
 
 
 def _first_difference(theirs: Any, ours: Any, key: str) -> tuple[str, Any, Any] | None:
