@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from hierbert_tf.config import RunConfig
 from hierbert_tf.config_check import check_config
-from hierbert_tf.config_file import load_config
+from hierbert_tf.config_file import load_config, settings_sha256
 from hierbert_tf.corpus.prepare import VOCABULARY_FILE, prepare
 from hierbert_tf.corpus.report import CorpusReport
 from hierbert_tf.corpus.vocabulary import Vocabulary
@@ -74,9 +74,13 @@ def _pretrain(config: RunConfig, folder: RunFolder, start: Start) -> int:
     if config.training.deterministic:
         tf.config.experimental.enable_op_determinism()
     model, optimizer = _model(config, len(vocabulary))
-    identity = folder.identity(
-        vocabulary.sha256, data.manifest.config_sha256, start.warm_start_from
-    )
+    identity = {
+        "vocabulary_sha256": vocabulary.sha256,
+        "preparation_sha256": data.manifest.config_sha256,
+        "encoder": asdict(config.encoder),
+        "config_sha256": settings_sha256(config),
+        "warm_start_from": start.warm_start_from,
+    }
     checkpoints = Checkpoints(folder.checkpoints, config.monitor.keep_checkpoints, identity)
     start_step = decide_start(start, folder, checkpoints, model, vocabulary.sha256)
     folder.claim(folder.data / VOCABULARY_FILE)
