@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hierbert_tf.downstream.example_counts import ExampleCounts
+from hierbert_tf.downstream.labelled_source import labelled_file, tfds_name
 from hierbert_tf.downstream.text_files import is_json, read_json_text, read_table_text
 from hierbert_tf.downstream.text_records import TextRecord
 from hierbert_tf.downstream.text_tfds import read_tfds_text
 from hierbert_tf.errors import InputError
-
-TFDS = "tfds:"
-"""What a source starts with that is a TFDS name and no file."""
 
 NO_CONSENSUS = "no gold label (`-`: its annotators disagree)"
 """Why `ExampleCounts.skipped` counts an example of SNLI or MultiNLI."""
@@ -69,8 +67,8 @@ def read_text_examples(
         of files are kept as text, those of TFDS become the names of their classes.
 
     Raises:
-        InputError: no such file or set, broken JSON, no known text field, a value of a wrong kind,
-            or nothing left; names the place.
+        InputError: no such file or set, broken JSON, no known text field, or a value of a wrong
+            kind; names the place.
 
     Example:
 
@@ -104,12 +102,6 @@ def read_text_examples(
             text_b = needed[1][1] if has_pairs else None
             examples.append(TextExample(record.id, needed[0][1], text_b, record.label))
             counts.keep()
-    if not examples:
-        reasons = ", ".join(f"{reason}: {number}" for reason, number in counts.skipped.items())
-        raise InputError(
-            f"{str(source)!r} holds no usable example ({reasons or 'it is empty'}): give another "
-            "file, or name its `fields`."
-        )
     return examples, counts
 
 
@@ -121,34 +113,12 @@ def _records(
     data_dir: str,
     counts: ExampleCounts,
 ) -> Iterator[TextRecord]:
-    if isinstance(source, str) and source.startswith(TFDS):
-        name = source.removeprefix(TFDS)
-        if not name or not tfds_split:
-            raise InputError(
-                f"{source!r}: a TFDS source needs a name and a split, such as 'tfds:glue/rte' "
-                "and 'validation'."
-            )
+    name = tfds_name(source, tfds_split)
+    if name:
         return read_tfds_text(name, tfds_split, fields, label_field, counts, data_dir)
     path = labelled_file(source)
     read = read_json_text if is_json(path) else read_table_text
     return read(path, fields, label_field, counts)
-
-
-def labelled_file(source: str | Path) -> Path:
-    """The file of a labelled set.
-
-    Raises:
-        InputError: it does not exist, or is a folder.
-    """
-    path = Path(source)
-    if path.is_dir():
-        raise InputError(
-            f"{str(source)!r} is a folder: name one of its files, so that the training examples "
-            "and those of the dev and test sets stay apart."
-        )
-    if not path.is_file():
-        raise InputError(f"{str(source)!r} does not exist: check the path.")
-    return path
 
 
 def label_names(examples: Sequence[TextExample]) -> tuple[str, ...]:

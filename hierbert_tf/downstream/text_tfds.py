@@ -47,13 +47,15 @@ def read_tfds_text(
             f"{place}: the label {label!r} is no class but a {kinds[label].name}: "
             "name another in `label_field`."
         )
+    key = next((key for key in ID_FIELDS if key in kinds), None)
+    needed = {*texts, *([label] if label else []), *([key] if key else [])}
+    data = data.map(lambda example: {name: example[name] for name in needed})
     for number, example in enumerate(iterate_tfds(data, name, split)):
         counts.take()
         here = f"{place}, example {number}"
         decoded = [example[key].decode("utf-8", errors="replace") for key in texts]
         if any("\ufffd" in text for text in decoded):
             counts.note("characters that were not UTF-8 (U+FFFD)", here)
-        key = next((key for key in ID_FIELDS if key in kinds), None)
         found = str(_plain(example[key])) if key else f"example {number}"
         value = _plain(example[label]) if label else None
         if isinstance(value, int):
