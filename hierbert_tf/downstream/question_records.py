@@ -151,10 +151,9 @@ def read_tfds_questions(
     """
     data, features = load_tfds(name, split, data_dir)
     place = f"TFDS {name!r}, split {split!r}"
-    missing = [key for key in ("id", "question", "context", "answers") if key not in features]
-    inside = getattr(features.get("answers"), "feature", {})
-    missing += [] if "text" in inside else ["answers.text"]
-    missing += [] if "answer_start" in inside else ["answers.answer_start"]
+    inside = getattr(dict(features.items()).get("answers"), "feature", {})
+    missing = [key for key in ("id", "question", "context") if key not in features]
+    missing += [f"answers.{key}" for key in ("text", "answer_start") if key not in inside]
     if missing:
         raise InputError(
             f"{place}: no {', '.join(map(repr, missing))}: this set has not SQuAD's features."

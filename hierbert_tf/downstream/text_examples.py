@@ -161,7 +161,7 @@ def check_labels(
     unknown = [example for example in examples if example.label not in (None, *labels)]
     if unknown:
         raise InputError(
-            f"{str(source)!r}, example {unknown[0].id!r}: label {unknown[0].label!r} "
-            f"({len(unknown)} examples have a label of this kind) is none of the training "
-            f"set's {', '.join(map(repr, labels))}: use sets with the same labels."
+            f"{str(source)!r}, example {unknown[0].id!r}: label {unknown[0].label!r} is none of "
+            f"the training set's {', '.join(map(repr, labels))} ({len(unknown)} such examples): "
+            "use sets with the same labels."
         )

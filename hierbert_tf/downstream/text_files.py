@@ -141,7 +141,7 @@ def _rows(path: Path, counts: ExampleCounts) -> Iterator[tuple[str, int, list[st
     statistics, dropped = ReadStatistics(), 0
     for number, (raw, whole) in enumerate(read_raw_lines(path, statistics, _LONGEST_ROW), 1):
         place = f"{str(path)!r}, line {number}"
-        if not whole and len(raw) > _LONGEST_ROW // 2:
+        if not whole:
             raise InputError(f"{place}: a row of more than {_LONGEST_ROW} bytes: cut it.")
         line = statistics.decode(raw)
         if dropped != (dropped := statistics.undecodable_bytes + statistics.nul_bytes):
