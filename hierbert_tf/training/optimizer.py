@@ -6,7 +6,8 @@ each replica's gradient before the sum. Both are put right here, for `model.fit`
 loop.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -38,11 +39,12 @@ def densify(gradient: Any) -> tf.Tensor:
 class AdamW(keras.optimizers.AdamW):
     """Adam with decoupled weight decay (TensorFlow backend).
 
-    Differs from Keras' AdamW in five points: gradients are densified; weight decay leaves biases
+    Differs from Keras' AdamW in six points: gradients are densified; weight decay leaves biases
     and LayerNorm alone (embeddings *are* decayed, as in BERT); under `tf.distribute` the gradients
     are summed over the replicas first and clipped by their global norm after; a gradient that is
-    not finite changes nothing, neither weights nor moments nor the step count; and each variable is
-    updated by one fused op (about half the time of Keras' chain of ops on a CPU).
+    not finite changes nothing, neither weights nor moments nor the step count; each variable is
+    updated by one fused op (about half the time of Keras' chain of ops on a CPU); and a variable
+    can have a learning rate of its own.
 
     Args:
         learning_rate: float or schedule.
@@ -51,11 +53,15 @@ class AdamW(keras.optimizers.AdamW):
         beta_2: decay of the second moment.
         epsilon: added to the second moment's root.
         global_clipnorm: bound on the norm of all gradients together; None or 0: no bound.
+        learning_rate_multipliers: variable's path -> factor of its learning rate, and with it of
+            its weight decay; variables that are not named have 1. See
+            `hierbert_tf.models.layer_decay`.
         name: name of the optimizer.
         **kwargs: Keras' other optimizer settings, which must have their defaults.
 
     Raises:
-        ValueError: a setting of Keras' AdamW that this one does not have is not at its default.
+        ValueError: a setting of Keras' AdamW that this one does not have is not at its default; a
+            multiplier is negative, or none of the paths is a variable's.
 
     Reference: Loshchilov and Hutter, 2019, https://arxiv.org/abs/1711.05101
 
@@ -77,6 +83,7 @@ class AdamW(keras.optimizers.AdamW):
         beta_2: float = 0.999,
         epsilon: float = 1e-6,
         global_clipnorm: float | None = None,
+        learning_rate_multipliers: Mapping[str, float] | None = None,
         name: str = "adamw",
         **kwargs: Any,
     ) -> None:
@@ -95,12 +102,32 @@ class AdamW(keras.optimizers.AdamW):
             global_clipnorm=global_clipnorm or None,
             name=name,
         )
+        # A proxy, since TensorFlow would wrap a dict and count it among what a checkpoint holds.
+        self.learning_rate_multipliers = MappingProxyType(
+            {path: float(factor) for path, factor in (learning_rate_multipliers or {}).items()}
+        )
+        for path, factor in self.learning_rate_multipliers.items():
+            if not factor >= 0:
+                raise ValueError(f"the learning rate's multiplier of {path!r} is {factor}, below 0")
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, for serialisation."""
         names = ("name", "learning_rate", "weight_decay", "beta_1", "beta_2", "epsilon")
         config = super().get_config()
-        return {name: config[name] for name in (*names, "global_clipnorm")}
+        return {
+            **{name: config[name] for name in (*names, "global_clipnorm")},
+            "learning_rate_multipliers": dict(self.learning_rate_multipliers) or None,
+        }
+
+    def build(self, variables: Sequence[Any]) -> None:
+        """Makes the moments of the variables."""
+        super().build(variables)
+        paths = {_path(variable) for variable in variables}
+        if self.learning_rate_multipliers and not paths & self.learning_rate_multipliers.keys():
+            raise ValueError(
+                "none of the learning_rate_multipliers is the path of a variable: "
+                f"{next(iter(self.learning_rate_multipliers))!r} is not like {min(paths)!r}"
+            )
 
     def apply(
         self,
@@ -185,6 +212,7 @@ class AdamW(keras.optimizers.AdamW):
                     self._momentums[index].value,
                     self._velocities[index].value,
                     self._use_weight_decay(variable),
+                    self.learning_rate_multipliers.get(_path(variable), 1.0),
                     coefficients,
                 ),
                 group=False,
@@ -197,10 +225,14 @@ class AdamW(keras.optimizers.AdamW):
         momentum: Any,
         velocity: Any,
         decayed: bool,
+        multiplier: float,
         coefficients: dict[str, Any],
     ) -> None:
         """One device's update of one variable: decay, then Adam, each as one pass over memory."""
         scalar = {name: tf.cast(c, variable.dtype) for name, c in coefficients.items()}
+        if multiplier != 1.0:
+            for name in ("rate", "decay"):
+                scalar[name] = scalar[name] * multiplier
         if decayed:
             tf.raw_ops.ResourceApplyGradientDescent(
                 var=variable.handle, alpha=scalar["decay"], delta=variable.read_value()
@@ -221,10 +253,15 @@ class AdamW(keras.optimizers.AdamW):
 
     def _use_weight_decay(self, variable: Any) -> bool:
         # A LayerNorm or bias vector is known by its rank; biases of fused heads have a higher one.
-        name = getattr(variable, "path", variable.name).rsplit("/", 1)[-1]
+        name = _path(variable).rsplit("/", 1)[-1]
         if len(variable.shape) < 2 or any(word in name for word in UNDECAYED):
             return False
         return bool(super()._use_weight_decay(variable))
+
+
+def _path(variable: Any) -> str:
+    """A Keras variable's path, a TensorFlow variable's name."""
+    return getattr(variable, "path", variable.name)
 
 
 def sum_over_replicas(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
