@@ -16,8 +16,9 @@ from hierbert_tf.evaluation.classification_scores import (
     ClassificationScores,
     classification_scores,
 )
-from hierbert_tf.evaluation.squad_scores import SquadScores, squad_scores
+from hierbert_tf.evaluation.squad_scores import SquadScores, normalize_answer, squad_scores
 
+_C = 0.1
 _WORD = re.compile(r"\w+")
 _PIECE = re.compile(r"\S+")
 
@@ -42,8 +43,8 @@ def text_baselines(
 
     - `majority class`: the most frequent label of the training set (the first by name of equals),
       with the training shares as its probabilities.
-    - `bag of words`: logistic regression (L2, C = 1) over counts of lower-cased words, the two
-      texts in separate bags.
+    - `bag of words`: logistic regression (L2, C = 0.1) over counts of lower-cased words, the two
+      texts in separate bags. C from 0.03 to 1 makes less than 1.5 points of difference on SNLI.
     - `bag of words, overlap`: for pairs, three more bags: words in both texts, in the first only,
       in the second only.
 
@@ -60,11 +61,10 @@ def text_baselines(
 
     Example:
 
-    >>> train = [TextExample("1", "a b", "a b", "same"), TextExample("2", "a b", "c d", "other"),
-    ...          TextExample("3", "e f", "e f", "same")]
+    >>> train = [TextExample("1", "good film", None, "+"), TextExample("2", "bad film", None, "-")]
     >>> scores = text_baselines(train, {"dev": train})["dev"]
-    >>> [(one.name, round(one.scores.accuracy, 2)) for one in scores]
-    [('majority class', 0.67), ('bag of words', 1.0), ('bag of words, overlap', 1.0)]
+    >>> [(one.name, one.scores.accuracy) for one in scores]
+    [('majority class', 0.5), ('bag of words', 1.0)]
     """
     labels = tuple(sorted({example.label for example in train if example.label is not None}))
     if len(labels) < 2:
@@ -82,7 +82,7 @@ def text_baselines(
     for variant, overlap in variants:
         # The features are named already: no further splitting by the vectoriser.
         counts = CountVectorizer(analyzer=_Bags(overlap))
-        model = LogisticRegression(C=1.0, max_iter=2000)
+        model = LogisticRegression(C=_C, max_iter=2000)
         model.fit(counts.fit_transform(train), gold)
         for name, some in evaluations.items():
             found = model.predict_proba(counts.transform(some))
@@ -121,10 +121,12 @@ def question_baselines(
 class MostFrequentSpan:
     """Answers every question with the span of words that is most often the answer in training.
 
-    Words are what stands between white space. A training answer is described by the number of the
-    word in which it starts and by how many words it touches; the pair that most training questions
-    have (each counted by its first gold answer; of equals the earliest, then the shortest) is the
-    answer to everything. Where a context is too short for it, the span moves back until it fits.
+    Words are what stands between white space, less the articles and bare punctuation, of which
+    scoring leaves nothing (in SQuAD 2.0 the answer "The" would say that there is none). A training
+    answer is described by the number of the word in which it starts and by how many words it
+    touches; the pair that most training questions have (each counted by its first gold answer; of
+    equals the earliest, then the shortest) is the answer to everything. Where a context is too
+    short for it, the span moves back until it fits.
 
     Args:
         train: questions; those without an answer do not count.
@@ -144,13 +146,13 @@ class MostFrequentSpan:
     def __init__(self, train: Iterable[QuestionExample]):
         spans: Counter[tuple[int, int]] = Counter()
         for example in train:
-            if example.answers:
-                gold = example.answers[0]
+            # A start below 0 says that the place is not known.
+            if gold := next((one for one in example.answers if one.start >= 0), None):
                 end = gold.start + len(gold.text)
                 touched = [
                     number
-                    for number, word in enumerate(_PIECE.finditer(example.context))
-                    if word.start() < end and word.end() > gold.start
+                    for number, (first, last) in enumerate(_words(example.context))
+                    if first < end and last > gold.start
                 ]
                 if touched:
                     spans[touched[0], len(touched)] += 1
@@ -160,12 +162,17 @@ class MostFrequentSpan:
 
     def answer(self, context: str) -> str:
         """The text of the span in a context, without white space at its ends."""
-        words = list(_PIECE.finditer(context))
+        words = _words(context)
         if not words:
             return ""
         first = max(0, min(self.start, len(words) - self.length))
         last = min(first + self.length, len(words)) - 1
-        return context[words[first].start() : words[last].end()]
+        return context[words[first][0] : words[last][1]]
+
+
+def _words(context: str) -> list[tuple[int, int]]:
+    """First character and end of each word of which scoring leaves anything."""
+    return [found.span() for found in _PIECE.finditer(context) if normalize_answer(found[0])]
 
 
 class _Bags:

@@ -74,15 +74,17 @@ def classification_scores(
     gold, probabilities = check_probabilities(gold, probabilities, labels)
     classes = np.arange(len(labels))
     predicted = probabilities.argmax(axis=1)
+    seen = np.union1d(gold, predicted)
     f1 = metrics.f1_score(gold, predicted, labels=classes, average=None, zero_division=0.0)
     confusion = metrics.confusion_matrix(gold, predicted, labels=classes)
     return ClassificationScores(
         labels=tuple(labels),
         count=len(gold),
-        accuracy=float(metrics.accuracy_score(gold, predicted)),
+        accuracy=float((gold == predicted).mean()),
         f1=tuple(float(value) for value in f1),
         macro_f1=float(f1.mean()),
-        matthews=float(metrics.matthews_corrcoef(gold, predicted)),
+        # With one class on both sides it is 0/0: defined as 0, as for any constant prediction.
+        matthews=float(metrics.matthews_corrcoef(gold, predicted)) if len(seen) > 1 else 0.0,
         log_loss=float(metrics.log_loss(gold, probabilities, labels=classes)),
         confusion=tuple(tuple(int(cell) for cell in row) for row in confusion),
     )
