@@ -1,0 +1,55 @@
+"""Rows of tokenised examples and a model's logits for them."""
+
+import keras
+import numpy as np
+
+from hierbert_tf.downstream.batches import ExampleBatches
+from hierbert_tf.finetuning.task import CHUNK, row_logits, tokenised_rows
+
+
+def batches(count: int) -> ExampleBatches:
+    lengths = np.random.default_rng(1).integers(1, 13, count)
+    mask = (np.arange(12) < lengths[:, None]).astype("int8")
+    return ExampleBatches(
+        {"token_ids": mask * np.arange(count, dtype="int32")[:, None], "padding_mask": mask},
+        {"label": np.zeros(count)}, seed=0, batch_size=4, length_multiple=4,
+    )  # fmt: skip
+
+
+def model(per_token: bool) -> keras.Model:
+    ids = keras.Input([None], dtype="int32", name="token_ids")
+    mask = keras.Input([None], dtype="int32", name="padding_mask")
+    numbers = keras.ops.cast(ids, "float32") * 2.0
+    if per_token:
+        output = {"ends": numbers}
+    else:
+        output = keras.ops.stack([keras.ops.max(numbers, 1), -keras.ops.max(numbers, 1)], 1)
+    return keras.Model({"token_ids": ids, "padding_mask": mask}, output)
+
+
+def test_logits_come_back_in_the_order_of_the_rows():
+    logits = row_logits(model(False), batches(11))["logits"]
+    assert logits.tolist() == [[2.0 * n, -2.0 * n] for n in range(11)]
+
+
+def test_logits_of_tokens_are_lowest_where_a_batch_was_cut():
+    rows = batches(11)
+    logits = row_logits(model(True), rows)["ends"]
+    assert logits.shape == (11, 12)
+    for numbers in rows.row_numbers_once():
+        width = -(-rows.lengths[numbers].max() // 4) * 4
+        for number in numbers:
+            length = rows.lengths[number]
+            assert (logits[number, :length] == 2.0 * number).all()
+            assert (logits[number, length:width] == 0).all()
+            assert (logits[number, width:] == np.finfo(np.float32).min).all()
+
+
+def test_rows_of_all_chunks_are_joined():
+    def tokenise(chunk):
+        numbers = np.array(chunk, "int32")
+        return {"token_ids": numbers[:, None], "padding_mask": np.ones([len(chunk), 1], "int32")}
+
+    rows = tokenised_rows(range(2 * CHUNK + 7), tokenise)
+    assert rows["token_ids"][:, 0].tolist() == list(range(2 * CHUNK + 7))
+    assert rows["padding_mask"].dtype == np.int8
