@@ -12,12 +12,16 @@ import tensorflow as tf
 
 from hierbert_tf.data.features import PADDING_MASK, SEGMENT_IDS, TOKEN_IDS
 from hierbert_tf.errors import InputError
+from hierbert_tf.models.answer_labels import (
+    END_BYTE,
+    EXAMPLE,
+    FIRST_BYTE,
+    answer_bytes,
+    answer_labels,
+)
 from hierbert_tf.models.backbone import HierarchicalBertBackbone
+from hierbert_tf.models.question_texts import ANSWER_START, ANSWER_TEXT, CONTEXT, QUESTION
 from hierbert_tf.models.tokenizer import HierarchicalBertTokenizer
-
-QUESTION, CONTEXT = "question", "context"
-ANSWER_START, ANSWER_END, ANSWER_TEXT = "answer_start", "answer_end", "answer_text"
-EXAMPLE, FIRST_BYTE, END_BYTE = "example", "first_byte", "end_byte"
 
 # [CLS] question [SEP] context [SEP]
 _SPECIAL_TOKENS = 3
@@ -98,6 +102,16 @@ class HierarchicalBertQuestionAnsweringPreprocessor(keras_hub.models.Preprocesso
         self.length_multiple = length_multiple
         self.built = True
 
+    @classmethod
+    def for_positions(
+        cls, tokenizer: HierarchicalBertTokenizer, positions: int
+    ) -> "HierarchicalBertQuestionAnsweringPreprocessor":
+        """One with BERT's settings, or the like for an encoder with fewer positions than those."""
+        length = min(384, positions)
+        question = min(64, length // 4)
+        stride = min(128, max(1, (length - _SPECIAL_TOKENS - question) // 2))
+        return cls(tokenizer, length, stride, question)
+
     def call(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Makes the windows of a batch, and their labels where there are answers."""
         with tf.device("cpu"):  # strings are there, whatever the model runs on
@@ -107,8 +121,8 @@ class HierarchicalBertQuestionAnsweringPreprocessor(keras_hub.models.Preprocesso
             if y is None:
                 return features
             start, text = _answers(y)
-            first_byte, end_byte, stands = _answer_bytes(contexts, start, text)
-            labels, has_token = _labels(windows, first_byte, end_byte)
+            first_byte, end_byte, stands = answer_bytes(contexts, start, text)
+            labels, has_token = answer_labels(windows, first_byte, end_byte)
             # An answer of invisible characters only has no token to be a label.
             weights = tf.cast(stands & (has_token | tf.equal(text, "")), tf.float32)
             if sample_weight is not None:
@@ -253,43 +267,3 @@ def _answers(y: Any) -> tuple[tf.Tensor, tf.Tensor]:
 def _row_starts(ragged: tf.RaggedTensor, rows: tf.Tensor) -> tf.Tensor:
     """Where the given rows [W] begin among all values: int32 [W, 1]."""
     return tf.gather(tf.cast(ragged.row_starts(), tf.int32), rows)[:, tf.newaxis]
-
-
-def _answer_bytes(
-    contexts: tf.Tensor, start: tf.Tensor, text: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """First byte and end of each answer [B], and whether it stands there (true without answer)."""
-    before = tf.strings.substr(
-        contexts, tf.zeros_like(start), tf.maximum(start, 0), unit="UTF8_CHAR"
-    )
-    first = tf.strings.length(before)
-    length = tf.strings.length(text)
-    stands = tf.equal(tf.strings.substr(contexts, first, length), text) & (start >= 0)
-    stands |= tf.equal(length, 0)
-    return first, first + tf.where(stands, length, 0), stands
-
-
-def _labels(
-    windows: Mapping[str, tf.Tensor], first_byte: tf.Tensor, end_byte: tf.Tensor
-) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-    """Token positions [W] of the answers at bytes [B], and whether an answer has a token [B]."""
-    example, first, end = windows[EXAMPLE], windows[FIRST_BYTE], windows[END_BYTE]
-    # Outside the context `end` is -1, and never above the answer's first byte.
-    in_answer = end > tf.gather(first_byte, example)[:, tf.newaxis]
-    in_answer &= first < tf.gather(end_byte, example)[:, tf.newaxis]  # [W, T]
-    start = tf.argmax(in_answer, axis=1, output_type=tf.int32)
-    backward = tf.argmax(tf.reverse(in_answer, axis=[1]), axis=1, output_type=tf.int32)
-    # The whole answer is in a window that has its first and its last token of all windows.
-    examples = tf.size(first_byte)
-    begins = tf.reduce_min(tf.where(in_answer, first, first.dtype.max), axis=1)
-    begins_first = tf.math.unsorted_segment_min(begins, example, examples)
-    ends = tf.reduce_max(tf.where(in_answer, end, -1), axis=1)
-    ends_last = tf.math.unsorted_segment_max(ends, example, examples)
-    is_whole = tf.reduce_any(in_answer, axis=1)
-    is_whole &= tf.equal(begins, tf.gather(begins_first, example))
-    is_whole &= tf.equal(ends, tf.gather(ends_last, example))
-    labels = {
-        ANSWER_START: tf.where(is_whole, start, 0),
-        ANSWER_END: tf.where(is_whole, tf.shape(first)[1] - 1 - backward, 0),
-    }
-    return labels, ends_last >= 0
