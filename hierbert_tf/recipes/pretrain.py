@@ -29,6 +29,7 @@ from hierbert_tf.data.shards import token_counts
 from hierbert_tf.errors import InputError
 from hierbert_tf.evaluation.chance import Chance, chance_levels
 from hierbert_tf.models.pretrainer import HierarchicalBertPretrainer, build_pretrainer
+from hierbert_tf.models.tokenizer import HierarchicalBertTokenizer
 from hierbert_tf.pretraining import open_data
 from hierbert_tf.recipes.command_line import run_program
 from hierbert_tf.recipes.run_folder import RunFolder
@@ -117,7 +118,8 @@ def _pretrain(config: RunConfig, folder: RunFolder, start: Start) -> int:
         saved = "nothing to save yet" if result.saved_step is None else "saved"
         print(f"stopped at step {result.step}, {saved}; the same command goes on from there")
         return result.exit_code
-    _finish(config, folder, model, data, chance, result.held_out)
+    _save(folder, model, vocabulary)
+    _finish(config, folder, data, chance, result.held_out)
     return 0
 
 
@@ -176,19 +178,14 @@ def _token_embeddings(model: HierarchicalBertPretrainer) -> np.ndarray:
     return keras.ops.convert_to_numpy(model.backbone.token_embedding.embeddings)
 
 
-def _finish(
-    config: RunConfig,
-    folder: RunFolder,
-    model: HierarchicalBertPretrainer,
-    data: PretrainingData,
-    chance: Mapping[str, Chance],
-    held_out: Mapping[int, Mapping[str, float]],
-) -> None:
-    """Saves the model for its users, prints and writes the table."""
+def _save(folder: RunFolder, model: HierarchicalBertPretrainer, vocabulary: Vocabulary) -> None:
+    """Saves the model for its users: whole, and the encoder with its tokenizer as a preset."""
     whole, encoder = folder.temporary("model.keras"), folder.temporary("encoder")
     try:
         model.save(whole)
         model.backbone.save_to_preset(str(encoder))
+        tokenizer = HierarchicalBertTokenizer(vocabulary.tokens, lowercase=vocabulary.lowercase)
+        tokenizer.save_to_preset(str(encoder))
         whole.replace(folder.path / "model.keras")
         shutil.rmtree(folder.path / "encoder", ignore_errors=True)
         encoder.rename(folder.path / "encoder")
@@ -197,6 +194,16 @@ def _finish(
     finally:
         whole.unlink(missing_ok=True)
         shutil.rmtree(encoder, ignore_errors=True)
+
+
+def _finish(
+    config: RunConfig,
+    folder: RunFolder,
+    data: PretrainingData,
+    chance: Mapping[str, Chance],
+    held_out: Mapping[int, Mapping[str, float]],
+) -> None:
+    """Prints and writes the table."""
     names = [task.name for task in data.tasks]
     table = summary_table(names, held_out.get(0, {}), held_out[config.training.steps], chance)
     write_text(folder.path / "summary.md", table + "\n")

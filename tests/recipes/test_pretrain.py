@@ -13,6 +13,8 @@ import pytest
 import safetensors.numpy
 
 from hierbert_tf.config_file import load_config
+from hierbert_tf.corpus.vocabulary import Vocabulary
+from hierbert_tf.models.text_classifier import HierarchicalBertTextClassifier
 from hierbert_tf.recipes.pretrain import main
 from hierbert_tf.recipes.run_folder import RunFolder
 from tests.docs.test_pages import some_text
@@ -84,8 +86,9 @@ def whole(text, tmp_path_factory) -> tuple[Path, str]:
 def test_a_run_leaves_what_the_readme_says(whole):
     folder, output = whole
     for name in ("summary.md", "corpus_report.md", "config.yaml", "metrics.csv", "model.keras",
-                 "architecture.png", "encoder/model.weights.h5", "plots/masked_lm.png",
-                 "tensorboard", "data/manifest.json", "data/vocab.txt"):  # fmt: skip
+                 "architecture.png", "encoder/model.weights.h5", "encoder/tokenizer.json",
+                 "encoder/assets/tokenizer/vocabulary.txt", "plots/masked_lm.png", "tensorboard",
+                 "data/manifest.json", "data/vocab.txt"):  # fmt: skip
         assert (folder / name).exists(), name
     table = (folder / "summary.md").read_text()
     assert table in output
@@ -154,10 +157,25 @@ def test_warm_start_and_from_scratch(whole, text, tmp_path, capsys):
     assert "holds a run with seed 42, not 7" in capsys.readouterr().err
 
 
-def test_a_finished_run_shows_its_table_again(whole, text, capsys):
-    assert main(settings(whole[0], text)) == 0
+def test_a_finished_run_shows_its_table_and_saves_its_model_again(whole, text, capsys):
+    folder = whole[0]
+    tokenizer = folder / "encoder" / "tokenizer.json"
+    tokenizer.unlink()
+    assert main(settings(folder, text)) == 0
     output = capsys.readouterr().out
     assert "at step 8" in output and "| masked_lm |" in output
+    assert tokenizer.exists()
+
+
+def test_a_classifier_starts_from_a_run(whole):
+    folder = whole[0]
+    model = HierarchicalBertTextClassifier.from_preset(folder, labels=["no", "yes"])
+    vocabulary = Vocabulary.load(folder / "vocab.txt")
+    assert model.preprocessor.tokenizer.get_vocabulary() == list(vocabulary.tokens)
+    trained = keras.saving.load_model(folder / "model.keras").backbone
+    for ours, theirs in zip(model.backbone.weights, trained.weights, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    assert model.classify(["One text."])[0]["label"] in ("no", "yes")
 
 
 def test_a_run_whose_text_changed_is_not_gone_on_with(text, tmp_path, capsys):
