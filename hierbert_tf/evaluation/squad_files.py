@@ -20,8 +20,8 @@ def write_predictions(
 
     The first two are what SQuAD's `evaluate-v1.1.py` (without a threshold) and
     `evaluate-v2.0.py PREDICTIONS --na-prob-file NULL_ODDS` read: question id to text, and question
-    id to the score of "no answer" less that of the best span. The third has what BERT's `run_squad`
-    writes, for each question its best spans with probabilities, and their characters in the context.
+    id to the score of "no answer" less that of the best span. The third has each question's best
+    spans with probabilities, as BERT's `run_squad` writes them, and their places in the context.
 
     Args:
         folder: is made if it is not there.

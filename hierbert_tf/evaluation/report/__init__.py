@@ -1,0 +1,1 @@
+"""Pages for people: what a fine-tuned model gets right and wrong, one HTML file a set."""
