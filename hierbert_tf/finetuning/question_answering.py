@@ -1,0 +1,210 @@
+"""Fine-tuning for extractive question answering.
+
+Dimension letters: W windows, T sequence.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hierbert_tf.config_finetuning import FinetuningConfig
+from hierbert_tf.downstream.batches import ExampleBatches
+from hierbert_tf.downstream.question_examples import QuestionExample, read_question_examples
+from hierbert_tf.errors import InputError
+from hierbert_tf.evaluation.null_threshold import best_threshold
+from hierbert_tf.evaluation.report.questions import write_question_report
+from hierbert_tf.evaluation.squad_files import write_predictions
+from hierbert_tf.evaluation.squad_scores import squad_scores
+from hierbert_tf.finetuning.encoder import StartingEncoder
+from hierbert_tf.finetuning.task import DownstreamTask, row_logits, tokenised_rows
+from hierbert_tf.models.answer_extraction import ExtractedAnswers, extract_answers
+from hierbert_tf.models.question_answering import HierarchicalBertQuestionAnswering
+from hierbert_tf.models.question_answering_preprocessor import (
+    HierarchicalBertQuestionAnsweringPreprocessor,
+)
+
+ANSWER_START, ANSWER_END = OUTPUTS = ("answer_start", "answer_end")
+_WINDOW_KEYS = ("example", "first_byte", "end_byte")
+# What is predicted and extracted together, so that memory does not grow with the set.
+QUESTIONS_AT_ONCE = 5000
+
+
+class QuestionAnswering(DownstreamTask):
+    """Sets of questions on contexts.
+
+    Args:
+        config: the run's settings.
+        encoder: where the models start.
+
+    Raises:
+        InputError: a set cannot be read or has no questions that can be used.
+    """
+
+    def __init__(self, config: FinetuningConfig, encoder: StartingEncoder) -> None:
+        super().__init__(config, encoder)
+        self.training = [
+            example
+            for source in config.data.train
+            for example in self._read(source, "train", for_training=True)
+        ]
+        if config.data.train_examples:
+            order = np.random.default_rng(config.seed).permutation(len(self.training))
+            self.training = [self.training[i] for i in order[: config.data.train_examples]]
+        self.sets = {
+            name: self._read(source, "validation", for_training=False)
+            for name, source in config.data.evaluate.items()
+        }
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The two ends of the answer."""
+        return OUTPUTS
+
+    def build(self, seed: int) -> HierarchicalBertQuestionAnswering:
+        """The model of a seed."""
+        model = self.config.model
+        impossible = any(example.is_impossible for example in self.training)
+        return HierarchicalBertQuestionAnswering(
+            self.encoder.backbone_for(seed),
+            layer=self.encoder.head_layer,
+            preprocessor=self._preprocessor(self.config.data.length_multiple),
+            dropout=model.dropout,
+            max_answer_length=model.max_answer_length,
+            # A model that never saw a question without an answer answers each.
+            null_threshold=model.null_threshold if impossible else None,
+            seed=seed,
+        )
+
+    def training_rows(self, seed: int) -> ExampleBatches:
+        """One row a window."""
+        return self._labelled_rows(self.training, seed)
+
+    def watched_rows(self, seed: int) -> ExampleBatches | None:
+        """Windows of questions of the first set, drawn by the seed, that have an answer's place."""
+        for examples in self.sets.values():
+            few = self.config.monitor.evaluation_batches * self.config.data.batch_size
+            order = np.random.default_rng([seed, 3]).permutation(len(examples))
+            return self._labelled_rows([examples[i] for i in order[:few]], seed)
+        return None
+
+    def score(
+        self, model: Any, name: str, folder: Path, facts: Mapping[str, str]
+    ) -> dict[str, float]:
+        """Writes `predictions.json`, `null_odds.json`, `nbest_predictions.json`, `report.html`."""
+        examples = self.sets[name]
+        answers: list[ExtractedAnswers] = []
+        for first in range(0, len(examples), QUESTIONS_AT_ONCE):
+            answers += self._answers(model, examples[first : first + QUESTIONS_AT_ONCE])
+        by_id = {e.id: answer for e, answer in zip(examples, answers, strict=True)}
+        golds = {e.id: [gold.text for gold in e.answers] for e in examples}
+        impossible = any(example.is_impossible for example in examples)
+        threshold = self.config.model.null_threshold if impossible else None
+        folder.mkdir(parents=True, exist_ok=True)
+        write_predictions(folder, by_id, threshold)
+        scores = squad_scores(
+            golds,
+            {key: answer.text(threshold) for key, answer in by_id.items()},
+            version="2.0" if impossible else "1.1",
+        )
+        metrics = scores.as_dict()
+        if impossible:
+            best = best_threshold(
+                golds,
+                {key: answer.text() for key, answer in by_id.items()},
+                {key: answer.null_odds for key, answer in by_id.items()},
+            )
+            metrics |= {
+                "best_exact": best.best_exact,
+                "best_exact_threshold": best.threshold_exact,
+                "best_f1": best.best_f1,
+                "best_f1_threshold": best.threshold_f1,
+            }
+        write_question_report(
+            folder / "report.html",
+            title=f"{Path(self.config.folder).name}: {name}",
+            examples=examples,
+            answers=answers,
+            scores=scores,
+            facts=facts,
+        )
+        return metrics
+
+    def _read(self, source: str, split: str, *, for_training: bool) -> list[QuestionExample]:
+        examples, counts = read_question_examples(
+            source, for_training=for_training, tfds_split=split
+        )
+        self.counts.append(counts)
+        if not examples:
+            raise InputError(f"{source} has no question that can be used:\n{counts.to_markdown()}")
+        return examples
+
+    def _answers(self, model: Any, examples: Sequence[QuestionExample]) -> list[ExtractedAnswers]:
+        # All chunks as wide: the batches are cut to their own lengths afterwards.
+        wide = self._preprocessor(length_multiple=0)
+        first = 0
+
+        def tokenise(chunk: Sequence[QuestionExample]) -> dict[str, Any]:
+            nonlocal first
+            windows = wide.windows([e.question for e in chunk], [e.context for e in chunk])
+            windows = {key: np.asarray(value) for key, value in windows.items()}
+            windows["example"] = windows["example"] + first
+            first += len(chunk)
+            return windows
+
+        windows = tokenised_rows(examples, tokenise)
+        places = {key: windows.pop(key) for key in _WINDOW_KEYS}
+        nothing = np.zeros(len(places["example"]), np.int32)
+        logits = row_logits(model, self._batches(windows, {n: nothing for n in OUTPUTS}, 0))
+        return extract_answers(
+            logits[ANSWER_START],
+            logits[ANSWER_END],
+            places,
+            [example.context for example in examples],
+            max_answer_length=self.config.model.max_answer_length,
+            n_best=self.config.model.n_best,
+        )
+
+    def _labelled_rows(self, examples: Sequence[QuestionExample], seed: int) -> ExampleBatches:
+        wide = self._preprocessor(length_multiple=0)
+
+        def tokenise(chunk: Sequence[QuestionExample]) -> dict[str, Any]:
+            # The first gold answer is the one to learn, as in BERT; in a set to evaluate on the
+            # place of some may be unknown.
+            golds = [next((a for a in e.answers if a.start >= 0), None) for e in chunk]
+            features, labels, _ = wide(
+                {"question": [e.question for e in chunk], "context": [e.context for e in chunk]},
+                {
+                    "answer_start": np.array([g.start if g else 0 for g in golds], np.int32),
+                    "answer_text": [g.text if g else "" for g in golds],
+                },
+                np.ones(len(chunk), np.float32),
+            )
+            return {**features, **labels}
+
+        rows = tokenised_rows(examples, tokenise)
+        labels = {name: rows.pop(name) for name in OUTPUTS}
+        return self._batches(rows, labels, seed)
+
+    def _batches(
+        self, features: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], seed: int
+    ) -> ExampleBatches:
+        data = self.config.data
+        return ExampleBatches(
+            features,
+            labels,
+            seed=seed,
+            batch_size=data.batch_size,
+            length_multiple=data.length_multiple,
+        )
+
+    def _preprocessor(self, length_multiple: int) -> HierarchicalBertQuestionAnsweringPreprocessor:
+        data = self.config.data
+        return HierarchicalBertQuestionAnsweringPreprocessor(
+            self.encoder.tokenizer,
+            sequence_length=data.sequence_length,
+            stride=data.stride,
+            max_question_length=data.max_question_length,
+            length_multiple=length_multiple,
+        )

@@ -1,0 +1,124 @@
+"""What the run of a seed needs of a downstream task.
+
+Dimension letters: N rows, T sequence, C classes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from hierbert_tf.config_finetuning import FinetuningConfig
+from hierbert_tf.data.features import PADDING_MASK, SEGMENT_IDS
+from hierbert_tf.downstream.batches import ExampleBatches
+from hierbert_tf.downstream.example_counts import ExampleCounts
+from hierbert_tf.finetuning.encoder import StartingEncoder
+
+# Examples that are tokenised together.
+CHUNK = 1000
+# What holds only 0 and 1 takes a byte: a large set stays in memory as a whole.
+_NARROW = {PADDING_MASK: np.int8, SEGMENT_IDS: np.int8}
+
+
+class DownstreamTask(ABC):
+    """A labelled task: its examples, its model, its rows and its scores.
+
+    Args:
+        config: the run's settings.
+        encoder: where the models start.
+    """
+
+    def __init__(self, config: FinetuningConfig, encoder: StartingEncoder) -> None:
+        self.config = config
+        self.encoder = encoder
+        self.counts: list[ExampleCounts] = []
+        self.training: list[Any] = []
+        self.sets: dict[str, list[Any]] = {}
+
+    @property
+    @abstractmethod
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the model's outputs, each with a label a row."""
+
+    @abstractmethod
+    def build(self, seed: int) -> Any:
+        """The keras-hub task model of a seed, its preprocessor attached."""
+
+    @abstractmethod
+    def training_rows(self, seed: int) -> ExampleBatches:
+        """The training examples as rows."""
+
+    @abstractmethod
+    def watched_rows(self, seed: int) -> ExampleBatches | None:
+        """Rows of the first set with labels that is evaluated; None: there is none."""
+
+    @abstractmethod
+    def score(
+        self, model: Any, name: str, folder: Path, facts: Mapping[str, str]
+    ) -> dict[str, float]:
+        """Predicts a set, writes predictions and report into the folder, returns its metrics."""
+
+    def functional(self, model: Any) -> keras.Model:
+        """The model as the training loop takes it: dict of features -> dict of logits."""
+        outputs = model.output
+        if not isinstance(outputs, dict):
+            outputs = {self.outputs[0]: outputs}
+        return keras.Model(model.input, outputs, name="fine_tuned")
+
+
+def tokenised_rows(
+    examples: Sequence[Any],
+    tokenise: Callable[[Sequence[Any]], Mapping[str, Any]],
+) -> dict[str, np.ndarray]:
+    """Tokenises examples chunk by chunk.
+
+    Args:
+        examples: the examples.
+        tokenise: a chunk of them -> tensors with the rows first, as wide in every chunk.
+
+    Returns:
+        The rows of all chunks, by name.
+    """
+    chunks = [
+        {
+            name: np.asarray(value).astype(_NARROW.get(name, np.asarray(value).dtype))
+            for name, value in tokenise(examples[first : first + CHUNK]).items()
+        }
+        for first in range(0, len(examples), CHUNK)
+    ]
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def row_logits(model: Any, rows: ExampleBatches) -> dict[str, np.ndarray]:
+    """A model's logits for every row, without dropout.
+
+    Args:
+        model: dict of features -> logits [B, C] or [B, T], or a dict of such.
+        rows: the rows.
+
+    Returns:
+        float32 by output (`logits` where the model has one): [N, C], or [N, T] with the smallest
+        float where a batch was cut short.
+    """
+    longest = next(iter(rows.features.values())).shape[1]
+
+    @tf.function(reduce_retracing=True)
+    def forward(features: Any) -> Any:
+        outputs = model(features, training=False)
+        return outputs if isinstance(outputs, dict) else {"logits": outputs}
+
+    found: dict[str, np.ndarray] = {}
+    for numbers, (features, _, _) in zip(rows.row_numbers_once(), rows.once(), strict=True):
+        for name, value in forward(features).items():
+            per_token = isinstance(model.output, dict)
+            values = value.numpy()
+            if name not in found:
+                width = longest if per_token else values.shape[1]
+                low = np.finfo(np.float32).min
+                found[name] = np.full([len(rows), width], low, np.float32)
+            found[name][numbers, : values.shape[1]] = values
+    return found

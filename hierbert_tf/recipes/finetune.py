@@ -1,0 +1,128 @@
+r"""Fine-tunes a pre-trained encoder for a labelled task, over several seeds, and scores it.
+
+    python -m hierbert_tf.recipes.finetune --model runs/mine --seeds 3 folder=runs/rte \
+        data.train='[RTE/train.tsv]' data.evaluate.dev=RTE/dev.tsv
+    python -m hierbert_tf.recipes.finetune --config squad.yaml --model runs/mine
+
+The same command started again goes on: finished seeds are kept, a stopped one is resumed.
+"""
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+
+import tensorflow as tf
+
+from hierbert_tf.config_file import load_config, settings_sha256
+from hierbert_tf.config_finetuning import (
+    CLASSIFICATION,
+    QUESTION_ANSWERING,
+    FinetuningConfig,
+)
+from hierbert_tf.finetuning.check import check_finetuning
+from hierbert_tf.finetuning.classification import TextClassification
+from hierbert_tf.finetuning.encoder import StartingEncoder
+from hierbert_tf.finetuning.question_answering import QuestionAnswering
+from hierbert_tf.finetuning.results import write_results
+from hierbert_tf.finetuning.run import finetune_seed
+from hierbert_tf.finetuning.task import DownstreamTask
+from hierbert_tf.recipes.command_line import run_program
+from hierbert_tf.recipes.run_folder import RunFolder
+from hierbert_tf.storage import write_text
+
+TASKS: dict[str, type[DownstreamTask]] = {
+    CLASSIFICATION: TextClassification,
+    QUESTION_ANSWERING: QuestionAnswering,
+}
+
+
+def finetune(config: FinetuningConfig, *, from_scratch: bool = False) -> int:
+    """Runs all seeds and writes the table.
+
+    Args:
+        config: the settings.
+        from_scratch: set an earlier run in the folder aside.
+
+    Returns:
+        0, or 143 or 130 after a SIGTERM or Ctrl-C.
+
+    Raises:
+        InputError: something in the settings or the examples is wrong.
+        RunStopped: a loss was not finite, or the disk was full.
+    """
+    check_finetuning(config)
+    folder = RunFolder(config)
+    try:
+        if from_scratch and (aside := folder.set_aside()):
+            print(f"the earlier run is kept in {aside}")
+        folder.check_settings()
+        return _finetune(config, folder)
+    finally:
+        folder.release()
+
+
+def _finetune(config: FinetuningConfig, folder: RunFolder) -> int:
+    if config.training.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    encoder = StartingEncoder(config.model, config.training.precision)
+    task = TASKS[config.task](config, encoder)
+    counts = "\n\n".join(count.to_markdown() for count in task.counts)
+    print(f"{counts}\n", flush=True)
+    folder.claim()
+    write_text(folder.path / "examples.md", counts + "\n")
+    facts = {
+        "encoder": config.model.path + (" (random weights)" if config.model.random_weights else ""),
+        "trained on": ", ".join(config.data.train),
+        "settings": settings_sha256(config)[:12],
+    }
+    scores, commits = {}, {}
+    for seed in range(config.seed, config.seed + config.seeds):
+        result = finetune_seed(config, task, seed, folder.path / f"seed_{seed}", facts)
+        if result.exit_code:
+            print(f"stopped in seed {seed}, saved; the same command goes on from there")
+            return result.exit_code
+        commits[result.commit] = seed
+        scores[seed] = {name: metrics for name, metrics in result.scores.items() if metrics}
+        for name, metrics in scores[seed].items():
+            shown = ", ".join(f"{key} {value:.4g}" for key, value in metrics.items())
+            print(f"seed {seed}, {name}: {shown}", flush=True)
+    if any(scores.values()):
+        facts["commit"] = " ".join(commits)
+        print(f"\n{write_results(folder.path, scores, facts)}")
+    print(f"models: {folder.path}/seed_*/model   reports: {folder.path}/seed_*/*/report.html")
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Reads the command line and runs; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m hierbert_tf.recipes.finetune",
+        description="Fine-tune a pre-trained encoder for text classification or questions.",
+    )
+    parser.add_argument("--config", metavar="FILE", help="settings in YAML")
+    parser.add_argument("--model", metavar="RUN", help="pre-training run: model.path=RUN")
+    parser.add_argument("--seeds", type=int, metavar="N", help="how many seeds: seeds=N")
+    parser.add_argument(
+        "--from-scratch", action="store_true", help="set an earlier run in the folder aside"
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="such as training.epochs=5"
+    )
+    options = parser.parse_args(arguments)
+
+    def program() -> int:
+        config = load_config(options.config, options.overrides, FinetuningConfig)
+        if options.model is not None:
+            config = replace(config, model=replace(config.model, path=options.model))
+        if options.seeds is not None:
+            config = replace(config, seeds=options.seeds)
+        return finetune(config, from_scratch=options.from_scratch)
+
+    with warnings.catch_warnings():
+        return run_program(program)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
