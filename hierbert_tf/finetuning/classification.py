@@ -102,7 +102,7 @@ class TextClassification(DownstreamTask):
         """Writes `predictions.jsonl` and, where the set has labels, `report.html`."""
         examples = self.sets[name]
         rows = self._rows(examples, seed=0)
-        logits = row_logits(model, rows)["logits"].astype(np.float64)
+        logits = row_logits(model, rows).astype(np.float64)
         exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
         probabilities = exponents / exponents.sum(axis=1, keepdims=True)
         folder.mkdir(parents=True, exist_ok=True)
@@ -167,7 +167,7 @@ class TextClassification(DownstreamTask):
         numbers = {label: number for number, label in enumerate(self.labels)}
         return ExampleBatches(
             tokenised_rows(examples, tokenise),
-            {OUTPUT: [numbers.get(example.label or "", -1) for example in examples]},
+            {OUTPUT: np.array([numbers.get(e.label or "", -1) for e in examples])},
             seed=seed,
             batch_size=data.batch_size,
             length_multiple=data.length_multiple,

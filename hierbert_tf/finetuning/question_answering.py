@@ -18,17 +18,16 @@ from hierbert_tf.evaluation.report.questions import write_question_report
 from hierbert_tf.evaluation.squad_files import write_predictions
 from hierbert_tf.evaluation.squad_scores import squad_scores
 from hierbert_tf.finetuning.encoder import StartingEncoder
-from hierbert_tf.finetuning.task import DownstreamTask, row_logits, tokenised_rows
-from hierbert_tf.models.answer_extraction import ExtractedAnswers, extract_answers
+from hierbert_tf.finetuning.task import DownstreamTask, tokenised_rows
 from hierbert_tf.models.question_answering import HierarchicalBertQuestionAnswering
 from hierbert_tf.models.question_answering_preprocessor import (
     HierarchicalBertQuestionAnsweringPreprocessor,
 )
+from hierbert_tf.models.question_texts import ANSWER_END, ANSWER_START
 
-ANSWER_START, ANSWER_END = OUTPUTS = ("answer_start", "answer_end")
-_WINDOW_KEYS = ("example", "first_byte", "end_byte")
-# What is predicted and extracted together, so that memory does not grow with the set.
-QUESTIONS_AT_ONCE = 5000
+OUTPUTS = (ANSWER_START, ANSWER_END)
+# Questions answered at once.
+PREDICTION_BATCH = 64
 
 
 class QuestionAnswering(DownstreamTask):
@@ -94,9 +93,12 @@ class QuestionAnswering(DownstreamTask):
     ) -> dict[str, float]:
         """Writes `predictions.json`, `null_odds.json`, `nbest_predictions.json`, `report.html`."""
         examples = self.sets[name]
-        answers: list[ExtractedAnswers] = []
-        for first in range(0, len(examples), QUESTIONS_AT_ONCE):
-            answers += self._answers(model, examples[first : first + QUESTIONS_AT_ONCE])
+        answers = model.answer(
+            [example.question for example in examples],
+            [example.context for example in examples],
+            n_best=self.config.model.n_best,
+            batch_size=PREDICTION_BATCH,
+        )
         by_id = {e.id: answer for e, answer in zip(examples, answers, strict=True)}
         golds = {e.id: [gold.text for gold in e.answers] for e in examples}
         impossible = any(example.is_impossible for example in examples)
@@ -139,32 +141,6 @@ class QuestionAnswering(DownstreamTask):
         if not examples:
             raise InputError(f"{source} has no question that can be used:\n{counts.to_markdown()}")
         return examples
-
-    def _answers(self, model: Any, examples: Sequence[QuestionExample]) -> list[ExtractedAnswers]:
-        # All chunks as wide: the batches are cut to their own lengths afterwards.
-        wide = self._preprocessor(length_multiple=0)
-        first = 0
-
-        def tokenise(chunk: Sequence[QuestionExample]) -> dict[str, Any]:
-            nonlocal first
-            windows = wide.windows([e.question for e in chunk], [e.context for e in chunk])
-            windows = {key: np.asarray(value) for key, value in windows.items()}
-            windows["example"] = windows["example"] + first
-            first += len(chunk)
-            return windows
-
-        windows = tokenised_rows(examples, tokenise)
-        places = {key: windows.pop(key) for key in _WINDOW_KEYS}
-        nothing = np.zeros(len(places["example"]), np.int32)
-        logits = row_logits(model, self._batches(windows, {n: nothing for n in OUTPUTS}, 0))
-        return extract_answers(
-            logits[ANSWER_START],
-            logits[ANSWER_END],
-            places,
-            [example.context for example in examples],
-            max_answer_length=self.config.model.max_answer_length,
-            n_best=self.config.model.n_best,
-        )
 
     def _labelled_rows(self, examples: Sequence[QuestionExample], seed: int) -> ExampleBatches:
         wide = self._preprocessor(length_multiple=0)

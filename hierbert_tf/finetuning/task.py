@@ -93,32 +93,23 @@ def tokenised_rows(
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
-def row_logits(model: Any, rows: ExampleBatches) -> dict[str, np.ndarray]:
-    """A model's logits for every row, without dropout.
+def row_logits(model: Any, rows: ExampleBatches) -> np.ndarray:
+    """A classifier's logits for every row, without dropout.
 
     Args:
-        model: dict of features -> logits [B, C] or [B, T], or a dict of such.
+        model: dict of features -> logits [B, C].
         rows: the rows.
 
     Returns:
-        float32 by output (`logits` where the model has one): [N, C], or [N, T] with the smallest
-        float where a batch was cut short.
+        float32 [N, C].
     """
-    longest = next(iter(rows.features.values())).shape[1]
 
     @tf.function(reduce_retracing=True)
     def forward(features: Any) -> Any:
-        outputs = model(features, training=False)
-        return outputs if isinstance(outputs, dict) else {"logits": outputs}
+        return model(features, training=False)
 
-    found: dict[str, np.ndarray] = {}
-    for numbers, (features, _, _) in zip(rows.row_numbers_once(), rows.once(), strict=True):
-        for name, value in forward(features).items():
-            per_token = isinstance(model.output, dict)
-            values = value.numpy()
-            if name not in found:
-                width = longest if per_token else values.shape[1]
-                low = np.finfo(np.float32).min
-                found[name] = np.full([len(rows), width], low, np.float32)
-            found[name][numbers, : values.shape[1]] = values
-    return found
+    logits = np.concatenate([forward(features).numpy() for features, _, _ in rows.once()])
+    places = np.concatenate(rows.row_numbers_once())
+    in_order = np.empty_like(logits)
+    in_order[places] = logits
+    return in_order

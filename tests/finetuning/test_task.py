@@ -16,33 +16,14 @@ def batches(count: int) -> ExampleBatches:
     )  # fmt: skip
 
 
-def model(per_token: bool) -> keras.Model:
+def test_logits_come_back_in_the_order_of_the_rows():
     ids = keras.Input([None], dtype="int32", name="token_ids")
     mask = keras.Input([None], dtype="int32", name="padding_mask")
-    numbers = keras.ops.cast(ids, "float32") * 2.0
-    if per_token:
-        output = {"ends": numbers}
-    else:
-        output = keras.ops.stack([keras.ops.max(numbers, 1), -keras.ops.max(numbers, 1)], 1)
-    return keras.Model({"token_ids": ids, "padding_mask": mask}, output)
-
-
-def test_logits_come_back_in_the_order_of_the_rows():
-    logits = row_logits(model(False), batches(11))["logits"]
-    assert logits.tolist() == [[2.0 * n, -2.0 * n] for n in range(11)]
-
-
-def test_logits_of_tokens_are_lowest_where_a_batch_was_cut():
-    rows = batches(11)
-    logits = row_logits(model(True), rows)["ends"]
-    assert logits.shape == (11, 12)
-    for numbers in rows.row_numbers_once():
-        width = -(-rows.lengths[numbers].max() // 4) * 4
-        for number in numbers:
-            length = rows.lengths[number]
-            assert (logits[number, :length] == 2.0 * number).all()
-            assert (logits[number, length:width] == 0).all()
-            assert (logits[number, width:] == np.finfo(np.float32).min).all()
+    highest = keras.ops.max(keras.ops.cast(ids, "float32"), axis=1)
+    output = keras.ops.stack([highest, -highest], axis=1)
+    model = keras.Model({"token_ids": ids, "padding_mask": mask}, output)
+    logits = row_logits(model, batches(11))
+    assert logits.tolist() == [[float(n), -float(n)] for n in range(11)]
 
 
 def test_rows_of_all_chunks_are_joined():
