@@ -22,15 +22,40 @@ from hierbert_tf.config import (
     VocabularyConfig,
 )
 from hierbert_tf.config_file import dump_config, load_config
+from hierbert_tf.config_finetuning import (
+    FinetuningConfig,
+    FinetuningTrainingConfig,
+    LabelledDataConfig,
+    ModelConfig,
+)
 from hierbert_tf.corpus.prepare import prepare
 from hierbert_tf.corpus.vocabulary import Vocabulary
 from hierbert_tf.data.pipeline import PretrainingData
+from hierbert_tf.downstream.question_examples import (
+    GoldAnswer,
+    QuestionExample,
+    read_question_examples,
+)
+from hierbert_tf.downstream.text_examples import TextExample, read_text_examples
 from hierbert_tf.errors import InputError, RunStopped
+from hierbert_tf.evaluation.classification_scores import classification_scores
+from hierbert_tf.evaluation.squad_scores import squad_scores
+from hierbert_tf.models.answer_extraction import Candidate, ExtractedAnswers
 from hierbert_tf.models.backbone import HierarchicalBertBackbone
 from hierbert_tf.models.pretrainer import (
     HierarchicalBertPretrainer,
     build_pretrainer,
 )
+from hierbert_tf.models.question_answering import HierarchicalBertQuestionAnswering
+from hierbert_tf.models.question_answering_preprocessor import (
+    HierarchicalBertQuestionAnsweringPreprocessor,
+)
+from hierbert_tf.models.rebuild import random_backbone, rebuild_backbone
+from hierbert_tf.models.text_classifier import HierarchicalBertTextClassifier
+from hierbert_tf.models.text_classifier_preprocessor import (
+    HierarchicalBertTextClassifierPreprocessor,
+)
+from hierbert_tf.models.tokenizer import HierarchicalBertTokenizer
 from hierbert_tf.pretraining import open_data
 from hierbert_tf.tasks import PretrainingTask, build_tasks
 from hierbert_tf.training.losses import GlobalMeanCrossEntropy
@@ -41,29 +66,49 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AdamW",
+    "Candidate",
     "CorpusConfig",
     "DataConfig",
     "EncoderConfig",
+    "ExtractedAnswers",
+    "FinetuningConfig",
+    "FinetuningTrainingConfig",
     "GlobalMeanCrossEntropy",
+    "GoldAnswer",
     "HierarchicalBertBackbone",
     "HierarchicalBertPretrainer",
+    "HierarchicalBertQuestionAnswering",
+    "HierarchicalBertQuestionAnsweringPreprocessor",
+    "HierarchicalBertTextClassifier",
+    "HierarchicalBertTextClassifierPreprocessor",
+    "HierarchicalBertTokenizer",
     "InputError",
+    "LabelledDataConfig",
+    "ModelConfig",
     "MonitorConfig",
     "PretrainingData",
     "PretrainingTask",
+    "QuestionExample",
     "ReceivesConfig",
     "RunConfig",
     "RunStopped",
     "SourceConfig",
     "TaskConfig",
+    "TextExample",
     "TrainingConfig",
     "Vocabulary",
     "VocabularyConfig",
     "WarmupSchedule",
     "build_pretrainer",
     "build_tasks",
+    "classification_scores",
     "dump_config",
     "load_config",
     "open_data",
     "prepare",
+    "random_backbone",
+    "read_question_examples",
+    "read_text_examples",
+    "rebuild_backbone",
+    "squad_scores",
 ]
