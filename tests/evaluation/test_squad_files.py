@@ -7,11 +7,12 @@ from hierbert_tf.errors import InputError
 from hierbert_tf.evaluation.squad_files import write_predictions
 from hierbert_tf.models.answer_extraction import Candidate, ExtractedAnswers
 
+TWO = (Candidate("Café", 0, 4, 5.0, 0.75), Candidate("é", 3, 4, 4.0, 0.25))
 ANSWERS = {
-    "sure": ExtractedAnswers((Candidate("Café", 0, 4, 5.0, 0.75), Candidate("é", 3, 4, 4.0, 0.25)), 1.0),
+    "sure": ExtractedAnswers(TWO, 1.0),
     "unsure": ExtractedAnswers((Candidate("\ud800", 9, 10, 1.0, 1.0),), 3.0),
     "nothing": ExtractedAnswers((), 0.5),
-}  # fmt: skip
+}
 
 
 def read(folder, name):

@@ -80,12 +80,16 @@ def write_classification_report(
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:WORST]
     content = [
         headline(_headline(scores, reliability.expected_error)),
-        section(
-            "Confusion matrix",
-            _confusion(scores),
-            note="Rows are the gold labels, columns the predicted ones; the share is of the row.",
+        columns(
+            section(
+                "Confusion matrix",
+                _confusion(scores),
+                note="Rows are the gold labels, columns the predicted ones; shares are of the row.",
+            ),
+            section(
+                "By label", _by_label(scores), note="F1 is the harmonic mean of the other two."
+            ),
         ),
-        section("By label", _by_label(scores)),
         columns(
             section(
                 "Calibration",
@@ -106,7 +110,7 @@ def write_classification_report(
                 _error(place, examples[number], labels, int(right[number]), chances[number])
                 for place, number in enumerate(worst.tolist(), 1)
             ),
-            note=f"The {len(worst)} most confident of {len(wrong)} wrong predictions."
+            note=f"The {len(worst)} most confident of {len(wrong):,} wrong predictions."
             if len(wrong)
             else "Every prediction is right.",
         ),
@@ -115,7 +119,7 @@ def write_classification_report(
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
 def _headline(scores: ClassificationScores, error: float) -> list[tuple[str, str, str]]:

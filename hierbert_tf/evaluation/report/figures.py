@@ -1,6 +1,7 @@
 """The figures of a report: SVG inside the page, in the page's own colours, light or dark."""
 
 import io
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -91,9 +92,10 @@ def length_figure(series: Sequence[tuple[str, Sequence[LengthGroup]]], unit: str
     axis.set_xlim(-0.4, len(groups) - 0.6)
     low, high = axis.get_ylim()
     axis.set_ylim(max(0.0, low - 0.03), min(1.02, high + 0.03))
+    axis.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.4g}\N{NO-BREAK SPACE}%")
     axis.set_xlabel(unit)
     if len(series) > 1:
-        axis.legend(frameon=False, labelcolor=INK)
+        _legend(axis)
     else:
         axis.set_ylabel(series[0][0])
     words = "; ".join(
@@ -137,7 +139,7 @@ def null_odds_figure(
         axis.axvline(threshold, color=INK, linewidth=1.2, linestyle=(0, (4, 3)), label="threshold")
     axis.set_xlabel("null odds (no answer is likelier to the right)")
     axis.set_ylabel("questions")
-    axis.legend(frameon=False, labelcolor=INK)
+    _legend(axis)
     text = f"Null odds of {len(has_answer)} questions with an answer and {len(no_answer)} without."
     return _svg(figure, text)
 
@@ -164,15 +166,28 @@ def _new(height: float, rows: int = 1, ratios: Sequence[float] = (1,)) -> tuple[
     return figure, axes
 
 
+def _legend(axis: Any) -> None:
+    # Above the drawing, so that it hides nothing.
+    axis.legend(
+        frameon=False,
+        labelcolor=INK,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=3,
+        borderaxespad=0.2,
+    )
+
+
 def _svg(figure: Figure, text: str) -> Html:
     """The figure as an element of the page; `text` says in words what it shows."""
     FigureCanvasSVG(figure)
     drawn = io.StringIO()
-    # Ids derive from the salt: the same page twice, and no id in two figures of a page.
+    # Other ids derive from the salt: equal for the same figure, different in two of a page.
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": text}):
         figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
     svg = drawn.getvalue()
-    svg = svg[svg.index("<svg") :]
+    # The groups' ids are the same in each figure, and nothing refers to them.
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg[svg.index("<svg") :])
     for stand_in, variable in _COLOURS.items():
         svg = svg.replace(stand_in, variable)
     svg = svg.replace("<svg ", '<svg aria-hidden="true" ', 1)

@@ -39,12 +39,16 @@ def highlight(
     end = 0
     for first, last in _shown(context, spans, whole, around):
         if first > end:
-            pieces.append(element("span", " [\N{HORIZONTAL ELLIPSIS}] ", class_="cut"))
+            pieces.append(_cut(" " if end else "", " "))
         pieces += _marked(context, first, last, gold, predicted)
         end = last
     if end < len(context):
-        pieces.append(element("span", " [\N{HORIZONTAL ELLIPSIS}]", class_="cut"))
+        pieces.append(_cut(" ", ""))
     return element("p", *pieces, class_="text", dir="auto")
+
+
+def _cut(before: str, after: str) -> Html:
+    return element("span", f"{before}[\N{HORIZONTAL ELLIPSIS}]{after}", class_="cut")
 
 
 def _shown(context: str, spans: Sequence[Span], whole: int, around: int) -> list[Span]:

@@ -54,8 +54,8 @@ def worst_errors(questions: Sequence[AnsweredQuestion], most: int = 30) -> Html:
         "Worst errors",
         *([legend] if worst else []),
         *(_error(place, one) for place, one in enumerate(worst, 1)),
-        note=f"{len(worst)} of {len(wrong)} answers without an exact match: the least F1 first, of "
-        "equals the most confident."
+        note=f"{len(worst)} of {len(wrong):,} answers without an exact match: the least F1 first, "
+        "of equals the most confident."
         if worst
         else "Every answer is an exact match.",
     )
@@ -70,10 +70,10 @@ def _error(place: int, one: AnsweredQuestion) -> Html:
     spans = [
         (gold.start, gold.start + len(gold.text)) for gold in example.answers if gold.start >= 0
     ]
-    about = [f"{place}.", example.title, example.id]
+    about = [f"{place}. {example.title}".strip(), example.id]
     return element(
         "article",
-        element("header", *(element("span", element("bdi", text)) for text in about if text)),
+        element("header", *(element("span", element("bdi", text)) for text in about)),
         element(
             "p", shorten(example.question, MOST_CHARACTERS), class_="text question", dir="auto"
         ),

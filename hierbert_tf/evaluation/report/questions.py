@@ -72,10 +72,26 @@ def write_question_report(
         _judge(example, found, scores.version, null_threshold)
         for example, found in zip(examples, answers, strict=True)
     ]
-    content = [headline(_headline(scores)), *_parts(all_of_them), _calibration(all_of_them)]
+    figures = [_by_context(all_of_them), _calibration(all_of_them)]
     if scores.version == "2.0":
-        content.append(_null_odds(all_of_them, null_threshold))
-    content.append(worst_errors(all_of_them))
+        figures.append(_null_odds(all_of_them, null_threshold))
+    content = [
+        headline(_headline(scores)),
+        columns(
+            section(
+                "By question word",
+                _by(all_of_them, "question word", question_word),
+                note="The first question word; of the questions without one: other.",
+            ),
+            section(
+                "By length of the answer",
+                _by(all_of_them, "words", _answer_length, _answer_lengths()),
+                note="Words of the first gold answer.",
+            ),
+        ),
+        columns(*figures),
+        worst_errors(all_of_them),
+    ]
     write_page(path, page(title, facts, content))
 
 
@@ -112,34 +128,24 @@ def _headline(scores: SquadScores) -> list[tuple[str, str, str]]:
     ):
         if part is not None:
             tiles.append(
-                (name, f"{_number(part.f1)}", f"F1; exact {_number(part.exact)}; {part.total:,}")
+                (name, _number(part.f1), f"F1 of {part.total:,}; exact {_number(part.exact)}")
             )
     if scores.missing:
         tiles.append(("Missing", f"{scores.missing:,}", "questions without a prediction: wrong"))
     return tiles
 
 
-def _parts(questions: Sequence[AnsweredQuestion]) -> list[Html]:
+def _by_context(questions: Sequence[AnsweredQuestion]) -> Html:
     words = [len(one.example.context.split()) for one in questions]
-    by_length = [
+    series = [
         (name, scores_by_length(words, [getattr(one, field) for one in questions]))
         for name, field in (("F1", "f1"), ("exact match", "exact"))
     ]
-    return [
-        columns(
-            section("By question word", _by(questions, "question word", question_word)),
-            section(
-                "By length of the answer",
-                _by(questions, "words", _answer_length, _answer_lengths()),
-                note="Words of the first gold answer.",
-            ),
-        ),
-        section(
-            "By length of the context",
-            length_figure(by_length, "words"),
-            note="Groups of about equal size; the bars are twice the standard error.",
-        ),
-    ]
+    return section(
+        "By length of the context",
+        length_figure(series, "words"),
+        note="Groups of about equal size; the bars are twice the standard error.",
+    )
 
 
 def _by(

@@ -42,7 +42,7 @@ h3 { font-size: 1rem; margin: 0 0 .25rem; }
 .facts dt { color: var(--quiet); font-size: .85rem; }
 .facts dd { margin: 0; overflow-wrap: anywhere; }
 .columns {
-  display: grid; grid-template-columns: repeat(auto-fit, minmax(21rem, 1fr)); gap: 0 2rem;
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(26rem, 1fr)); gap: 0 2rem;
 }
 .columns > * { min-width: 0; }
 figure { margin: 0; max-width: 500px; }
@@ -67,7 +67,6 @@ article header {
 article header span { overflow-wrap: anywhere; }
 .text {
   margin: .4rem 0; white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: isolate;
-  max-width: 60rem;
 }
 .name { color: var(--quiet); font-size: .85rem; margin: .5rem 0 0; }
 .name + .text { margin-top: 0; }
@@ -99,7 +98,11 @@ mark.both {
   .headline > div { flex-basis: 8rem; }
   .headline strong { font-size: 1.35rem; }
   .facts, .columns { grid-template-columns: 1fr; }
-  th, td { padding: .3rem .45rem; }
+  table { font-size: .85rem; }
+  thead th, caption { font-size: .78rem; }
+  td small { font-size: .72rem; }
+  th, td { padding: .3rem .4rem; }
+  td.bar { min-width: 3.4rem; }
 }
 @media print {
   article { break-inside: avoid; }
