@@ -101,7 +101,7 @@ mark.both {
   table { font-size: .85rem; }
   thead th, caption { font-size: .78rem; }
   td small { font-size: .72rem; }
-  th, td { padding: .3rem .4rem; }
+  th, td { padding: .3rem; }
   td.bar { min-width: 3.4rem; }
 }
 @media print {
