@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import keras_hub
 import numpy as np
+import tensorflow as tf
 
 from hierbert_tf.data.features import SEGMENT_IDS, TOKEN_IDS
 from hierbert_tf.errors import InputError
@@ -52,8 +53,8 @@ class HierarchicalBertQuestionAnswering(keras_hub.models.Task):
         preprocessor: None: inputs are features, and `answer` is not there.
         dropout: rate before the logits.
         max_answer_length: longest answer, in tokens.
-        null_threshold: "no answer" where its score exceeds the best span's by more than this; None:
-            always answer. May be set later; saved with the model.
+        null_threshold: "no answer" where the null odds are above it; None: always answer. May be
+            set later; saved with the model.
         seed: seed of the head's initial weights and of its dropout.
         **kwargs: `name` and the like.
 
@@ -109,18 +110,13 @@ class HierarchicalBertQuestionAnswering(keras_hub.models.Task):
             )
 
         # === Layers ===
-        self.backbone = backbone
-        self.preprocessor = preprocessor
-        policy = backbone.dtype_policy
+        self.backbone, self.preprocessor = backbone, preprocessor
         sequence, self.layer_mix = chosen_layer(backbone, layer)
-        self.output_dropout = Dropout(
-            dropout, seed=derived_seed(seed, "span_dropout"), dtype=policy, name="span_dropout"
-        )
+        own = {"dtype": backbone.dtype_policy, "name": "span_dropout"}
+        self.output_dropout = Dropout(dropout, seed=derived_seed(seed, "span_dropout"), **own)
+        kernel = kernel_initializer(seed, "span_logits")
         self.output_dense = keras.layers.Dense(
-            2,
-            kernel_initializer=kernel_initializer(seed, "span_logits"),
-            dtype="float32",
-            name="span_logits",
+            2, kernel_initializer=kernel, dtype="float32", name="span_logits"
         )
         self.span_mask = SpanMask(name="span_mask")
 
@@ -166,7 +162,7 @@ class HierarchicalBertQuestionAnswering(keras_hub.models.Task):
             loss_weights = dict.fromkeys(names, 0.5)
         if weighted_metrics == "auto":
             accuracy = keras.metrics.SparseCategoricalAccuracy
-            weighted_metrics = {name: [accuracy(name="accuracy")] for name in names}
+            weighted_metrics = {name: [accuracy("accuracy")] for name in names}
         super().compile(
             optimizer=optimizer,
             loss=loss,
@@ -176,6 +172,8 @@ class HierarchicalBertQuestionAnswering(keras_hub.models.Task):
             **kwargs,
         )
 
+    # Else AutoGraph, which none of it needs, wraps an `InputError` inside a dataset into its own.
+    @tf.autograph.experimental.do_not_convert
     def preprocess_samples(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Makes windows of strings; features pass through."""
         if isinstance(x, Mapping) and TOKEN_IDS in x:
@@ -183,7 +181,7 @@ class HierarchicalBertQuestionAnswering(keras_hub.models.Task):
         return self._for_strings()(x, y=y, sample_weight=sample_weight)
 
     def fit(self, x: Any = None, y: Any = None, **kwargs: Any) -> Any:
-        """Trains on questions, contexts and answers, as `keras.Model.fit`.
+        """Trains as `keras.Model.fit` does.
 
         Args:
             x: texts, or features; or a dataset of batches `(x, y)`.
@@ -194,7 +192,7 @@ class HierarchicalBertQuestionAnswering(keras_hub.models.Task):
             InputError: an answer does not stand at its start (in a dataset it gets weight 0).
         """
         if isinstance(x, Mapping) and CONTEXT in x and isinstance(y, Mapping) and ANSWER_TEXT in y:
-            starts = np.asarray(y[ANSWER_START]).ravel().tolist()
+            starts = np.ravel(y[ANSWER_START]).tolist()
             check_answers(as_strings(x[CONTEXT]), starts, as_strings(y[ANSWER_TEXT]))
         return super().fit(x, y, **kwargs)
 
@@ -222,8 +220,8 @@ class HierarchicalBertQuestionAnswering(keras_hub.models.Task):
             return super().predict(x, batch_size=batch_size, verbose=verbose, **kwargs)
         if kwargs:
             raise InputError(f"predict takes no {', '.join(kwargs)} with strings.")
-        found = self.answer(*texts, batch_size=batch_size or 32, verbose=verbose)
-        return answer_arrays(found, self.null_threshold)
+        answers = self.answer(*texts, batch_size=batch_size or 32, verbose=verbose)
+        return answer_arrays(answers, self.null_threshold)
 
     def answer(
         self,
@@ -243,7 +241,7 @@ class HierarchicalBertQuestionAnswering(keras_hub.models.Task):
             verbose: 0 for no progress bar.
 
         Returns:
-            B `ExtractedAnswers`; the probabilities are among the 20 best, or `n_best` if more.
+            B of them; probabilities are among the 20 best, or `n_best` if more.
 
         Raises:
             InputError: no preprocessor, or not as many contexts as questions.
@@ -253,7 +251,6 @@ class HierarchicalBertQuestionAnswering(keras_hub.models.Task):
         return answer_questions(self, *texts, n_best=n_best, batch_size=batch_size, verbose=verbose)
 
     def _for_strings(self) -> Any:
-        """The preprocessor; raises `InputError` if there is none."""
         if self.preprocessor is None:
             raise InputError(
                 f"{type(self).__name__} {self.name!r} was given strings but has no preprocessor: "
@@ -285,7 +282,7 @@ class HierarchicalBertQuestionAnswering(keras_hub.models.Task):
                 head's windows are as long as the encoder's positions, at most 384.
 
         Raises:
-            InputError: there is no preset, or no tokenizer.
+            InputError: no preset, or no tokenizer.
         """
         folder = preset_folder(preset, needs_tokenizer="preprocessor" not in kwargs)
         if not Path(folder).is_dir() or preset_has_task(folder, cls):
