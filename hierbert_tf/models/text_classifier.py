@@ -173,6 +173,8 @@ class HierarchicalBertTextClassifier(keras_hub.models.TextClassifier):
             optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=jit_compile, **kwargs
         )
 
+    # `tf.data` would turn the error into one of AutoGraph's.
+    @tf.autograph.experimental.do_not_convert
     def preprocess_samples(self, x: Any, y: Any = None, sample_weight: Any = None) -> Any:
         """Prepares what `fit`, `predict` and `evaluate` were given.
 

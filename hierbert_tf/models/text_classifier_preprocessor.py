@@ -150,18 +150,19 @@ class HierarchicalBertTextClassifierPreprocessor(keras_hub.models.TextClassifier
             return y
         if self.labels is None:
             raise InputError("labels are given as names, but the preprocessor has no labels=.")
-        equal = y[..., tf.newaxis] == tf.constant(self.labels)  # [B, C]
-        unknown = tf.boolean_mask(y, ~tf.reduce_any(equal, axis=-1))
+        names = tf.reshape(y, [-1])
+        equal = names[:, tf.newaxis] == tf.constant(self.labels)  # [B, C]
+        unknown = tf.boolean_mask(names, ~tf.reduce_any(equal, axis=1))
         known = f"known are {', '.join(self.labels)}"
         if tf.executing_eagerly():
             if tf.size(unknown):
-                name = unknown.numpy().flat[0].decode(errors="replace")
+                name = unknown.numpy()[0].decode(errors="replace")
                 raise InputError(f"label {name!r} is unknown; {known}.")
         else:
             check = tf.debugging.Assert(tf.size(unknown) == 0, ["unknown labels", unknown, known])
             with tf.control_dependencies([check]):
                 equal = tf.identity(equal)
-        return tf.argmax(equal, axis=-1, output_type=tf.int32)
+        return tf.reshape(tf.argmax(tf.cast(equal, tf.int32), 1, tf.int32), tf.shape(y))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

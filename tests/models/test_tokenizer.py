@@ -1,3 +1,4 @@
+import itertools
 import unicodedata
 
 import keras
@@ -101,9 +102,9 @@ def test_spans_are_whole_characters_in_order(offsets, tokenizer, texts):
         assert {*first, *end} <= boundaries
         assert all(a < b for a, b in zip(first, end, strict=True))
         spans = list(zip(first, end, strict=True))
-        for one, next_one in zip(spans, spans[1:], strict=False):
+        for one, next_one in itertools.pairwise(spans):
             # Pieces of one character share it; all others follow each other.
-            assert one[1] <= next_one[0] or next_one[0] >= one[0] and next_one[1] >= one[1]
+            assert one[1] <= next_one[0] or (next_one[0] >= one[0] and next_one[1] >= one[1])
         for number, (a, b) in zip(row, spans, strict=True):
             piece = data[a:b].decode()
             assert unicodedata.category(piece[0]) not in ("Cc", "Mn")

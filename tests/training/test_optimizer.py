@@ -9,13 +9,14 @@ RANDOM = np.random.default_rng(5)
 
 
 class NumpyAdamW:
-    """The equations of the paper, in double precision."""
+    """The equations of the paper, in double precision; `factors` of each value's rate."""
 
-    def __init__(self, values, decayed, rate, decay, clip):
+    def __init__(self, values, decayed, rate, decay, clip, factors=(1, 1, 1, 1)):
         self.values = [value.astype("float64") for value in values]
         self.decayed, self.rate, self.decay, self.clip = decayed, rate, decay, clip
         self.first = [np.zeros_like(value) for value in self.values]
         self.second = [np.zeros_like(value) for value in self.values]
+        self.factors = factors
         self.step = 0
 
     def apply(self, gradients):
@@ -27,13 +28,14 @@ class NumpyAdamW:
             first = self.first[index] = 0.9 * self.first[index] + 0.1 * gradient
             second = self.second[index] = 0.999 * self.second[index] + 0.001 * gradient**2
             value = self.values[index]
+            rate = self.rate * self.factors[index]
             if self.decayed[index]:
-                value = value - self.rate * self.decay * value
+                value = value - rate * self.decay * value
             corrected = first / (1 - 0.9**self.step)
             root = np.sqrt(second / (1 - 0.999**self.step))
             # Epsilon as in Keras and TensorFlow: added before the correction of the second moment.
             epsilon = 1e-6 / np.sqrt(1 - 0.999**self.step)
-            self.values[index] = value - self.rate * corrected / (root + epsilon)
+            self.values[index] = value - rate * corrected / (root + epsilon)
         return norm
 
 
@@ -68,6 +70,30 @@ def test_repeated_ids_decay_and_clipping_against_numpy(clip):
     for variable, value in zip(ours, reference.values, strict=True):
         np.testing.assert_allclose(variable.numpy(), value, atol=2e-6)
     assert int(optimizer.iterations) == 4
+
+
+def test_a_rate_for_each_variable_against_numpy():
+    ours = variables()
+    multipliers = {"embeddings": 0.25, "kernel": 2.0, "gamma": 0.0, "elsewhere": 3.0}
+    optimizer = AdamW(
+        0.05, weight_decay=0.1, global_clipnorm=0.7, learning_rate_multipliers=multipliers
+    )
+    start = [v.numpy() for v in ours]
+    reference = NumpyAdamW(start, [True, True, False, False], 0.05, 0.1, 0.7, (0.25, 2.0, 1.0, 0.0))
+    for _ in range(4):
+        dense, sparse = gradients()
+        optimizer.apply(sparse, ours)
+        reference.apply(dense)
+    for variable, value in zip(ours, reference.values, strict=True):
+        np.testing.assert_allclose(variable.numpy(), value, atol=2e-6)
+    np.testing.assert_array_equal(ours[3].numpy(), start[3])
+
+
+def test_multipliers_that_cannot_be():
+    with pytest.raises(ValueError, match="multiplier of 'kernel' is -1.0, below 0"):
+        AdamW(0.1, learning_rate_multipliers={"kernel": -1})
+    with pytest.raises(ValueError, match="none of the .* 'dense/kernel' is not like 'bias'"):
+        AdamW(0.1, learning_rate_multipliers={"dense/kernel": 0.5}).build(variables())
 
 
 def test_keras_itself_still_has_the_bug():
@@ -130,10 +156,14 @@ def test_a_missing_gradient_leaves_its_variable_alone():
 
 def test_serialisation_with_a_schedule():
     schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
-    optimizer = AdamW(schedule, weight_decay=0.3, global_clipnorm=2.0)
+    optimizer = AdamW(
+        schedule, weight_decay=0.3, global_clipnorm=2.0, learning_rate_multipliers={"kernel": 0.5}
+    )
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
     assert isinstance(again, AdamW)
     assert again.get_config() == optimizer.get_config()
+    assert again.learning_rate_multipliers == {"kernel": 0.5}
+    assert AdamW(0.1).get_config()["learning_rate_multipliers"] is None
     assert AdamW(0.1, global_clipnorm=0).global_clipnorm is None
 
 
