@@ -44,7 +44,7 @@ def text_baselines(
     - `majority class`: the most frequent label of the training set (the first by name of equals),
       with the training shares as its probabilities.
     - `bag of words`: logistic regression (L2, C = 0.1) over counts of lower-cased words, the two
-      texts in separate bags. C from 0.03 to 1 makes less than 1.5 points of difference on SNLI.
+      texts in separate bags. C from 0.03 to 1 moves SNLI's accuracy by less than 2 points.
     - `bag of words, overlap`: for pairs, three more bags: words in both texts, in the first only,
       in the second only.
 

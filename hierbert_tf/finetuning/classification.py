@@ -16,6 +16,7 @@ from hierbert_tf.downstream.text_examples import (
     read_text_examples,
 )
 from hierbert_tf.errors import InputError
+from hierbert_tf.evaluation.baselines import BaselineScore, text_baselines
 from hierbert_tf.evaluation.classification_scores import classification_scores
 from hierbert_tf.evaluation.report.classification import write_classification_report
 from hierbert_tf.finetuning.encoder import StartingEncoder
@@ -134,6 +135,11 @@ class TextClassification(DownstreamTask):
             facts=facts,
         )
         return scores.as_dict()
+
+    def baselines(self) -> dict[str, list[BaselineScore]]:
+        """Majority class and bags of words."""
+        sets = {name: some for name, some in self.sets.items() if some[0].label is not None}
+        return text_baselines(self.training, sets)
 
     def _read(self, source: str, split: str) -> list[TextExample]:
         data = self.config.data

@@ -13,6 +13,7 @@ from hierbert_tf.config_finetuning import FinetuningConfig
 from hierbert_tf.downstream.batches import ExampleBatches
 from hierbert_tf.downstream.question_examples import QuestionExample, read_question_examples
 from hierbert_tf.errors import InputError
+from hierbert_tf.evaluation.baselines import BaselineScore, question_baselines
 from hierbert_tf.evaluation.null_threshold import best_threshold
 from hierbert_tf.evaluation.report.questions import write_question_report
 from hierbert_tf.evaluation.squad_files import write_predictions
@@ -101,17 +102,17 @@ class QuestionAnswering(DownstreamTask):
         )
         by_id = {e.id: answer for e, answer in zip(examples, answers, strict=True)}
         golds = {e.id: [gold.text for gold in e.answers] for e in examples}
-        impossible = any(example.is_impossible for example in examples)
-        threshold = self.config.model.null_threshold if impossible else None
+        version = _version(examples)
+        threshold = self.config.model.null_threshold if version == "2.0" else None
         folder.mkdir(parents=True, exist_ok=True)
         write_predictions(folder, by_id, threshold)
         scores = squad_scores(
             golds,
             {key: answer.text(threshold) for key, answer in by_id.items()},
-            version="2.0" if impossible else "1.1",
+            version=version,
         )
         metrics = scores.as_dict()
-        if impossible:
+        if version == "2.0":
             best = best_threshold(
                 golds,
                 {key: answer.text() for key, answer in by_id.items()},
@@ -130,8 +131,16 @@ class QuestionAnswering(DownstreamTask):
             answers=answers,
             scores=scores,
             facts=facts,
+            null_threshold=threshold,
         )
         return metrics
+
+    def baselines(self) -> dict[str, list[BaselineScore]]:
+        """The most frequent span."""
+        return {
+            name: question_baselines(self.training, examples, _version(examples))
+            for name, examples in self.sets.items()
+        }
 
     def _read(self, source: str, split: str, *, for_training: bool) -> list[QuestionExample]:
         examples, counts = read_question_examples(
@@ -184,3 +193,8 @@ class QuestionAnswering(DownstreamTask):
             max_question_length=data.max_question_length,
             length_multiple=length_multiple,
         )
+
+
+def _version(examples: Sequence[QuestionExample]) -> str:
+    """The rules that a set is scored by: 2.0's where a question has no answer."""
+    return "1.1" if all(example.answers for example in examples) else "2.0"

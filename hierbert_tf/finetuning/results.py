@@ -3,9 +3,10 @@
 import csv
 import io
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from hierbert_tf.evaluation.baselines import BaselineScore
 from hierbert_tf.storage import write_text
 
 # Of these the smallest is the best.
@@ -72,6 +73,33 @@ def results_table(scores: Mapping[int, Scores], facts: Mapping[str, str]) -> tup
         cells = [name, metric, f"{mean:.4f}", deviation, f"{values[best_seed]:.4f} ({best_seed})"]
         lines.append("| " + " | ".join([*cells, *each]) + " |")
     return file.getvalue(), "\n".join(lines) + "\n"
+
+
+def baselines_table(baselines: Mapping[str, Sequence[BaselineScore]]) -> str:
+    """The baselines of each set as Markdown.
+
+    Args:
+        baselines: by set; the scores of a set's baselines have the same names.
+
+    Example:
+
+    >>> from hierbert_tf.evaluation.squad_scores import SquadScores
+    >>> scores = SquadScores("1.1", 10.0, 12.5, 40)
+    >>> print(baselines_table({"dev": [BaselineScore("most frequent span", scores)]}))
+    | set | baseline | exact | f1 | total | missing |
+    |---|---|---|---|---|---|
+    | dev | most frequent span | 10 | 12.5 | 40 | 0 |
+    """
+    tables = []
+    for name, scores in baselines.items():
+        metrics = list(scores[0].scores.as_dict())
+        lines = ["| " + " | ".join(["set", "baseline", *metrics]) + " |"]
+        lines.append("|" + "---|" * (2 + len(metrics)))
+        for one in scores:
+            values = [f"{value:.4g}" for value in one.scores.as_dict().values()]
+            lines.append("| " + " | ".join([name, one.name, *values]) + " |")
+        tables.append("\n".join(lines))
+    return "\n\n".join(tables)
 
 
 def write_results(folder: Path, scores: Mapping[int, Scores], facts: Mapping[str, str]) -> str:

@@ -16,6 +16,7 @@ from hierbert_tf.config_finetuning import FinetuningConfig
 from hierbert_tf.data.features import PADDING_MASK, SEGMENT_IDS
 from hierbert_tf.downstream.batches import ExampleBatches
 from hierbert_tf.downstream.example_counts import ExampleCounts
+from hierbert_tf.evaluation.baselines import BaselineScore
 from hierbert_tf.finetuning.encoder import StartingEncoder
 
 # Examples that are tokenised together.
@@ -61,6 +62,10 @@ class DownstreamTask(ABC):
         self, model: Any, name: str, folder: Path, facts: Mapping[str, str]
     ) -> dict[str, float]:
         """Predicts a set, writes predictions and report into the folder, returns its metrics."""
+
+    @abstractmethod
+    def baselines(self) -> dict[str, list[BaselineScore]]:
+        """What needs no encoder, on each set whose answers are known."""
 
     def functional(self, model: Any) -> keras.Model:
         """The model as the training loop takes it: dict of features -> dict of logits."""

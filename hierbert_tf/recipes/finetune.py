@@ -25,7 +25,7 @@ from hierbert_tf.finetuning.check import check_finetuning
 from hierbert_tf.finetuning.classification import TextClassification
 from hierbert_tf.finetuning.encoder import StartingEncoder
 from hierbert_tf.finetuning.question_answering import QuestionAnswering
-from hierbert_tf.finetuning.results import write_results
+from hierbert_tf.finetuning.results import baselines_table, write_results
 from hierbert_tf.finetuning.run import finetune_seed
 from hierbert_tf.finetuning.task import DownstreamTask
 from hierbert_tf.recipes.command_line import run_program
@@ -91,8 +91,17 @@ def _finetune(config: FinetuningConfig, folder: RunFolder) -> int:
     if any(scores.values()):
         facts["commit"] = " ".join(commits)
         print(f"\n{write_results(folder.path, scores, facts)}")
+        print(f"without an encoder:\n\n{_baselines(folder, task)}\n")
     print(f"models: {folder.path}/seed_*/model   reports: {folder.path}/seed_*/*/report.html")
     return 0
+
+
+def _baselines(folder: RunFolder, task: DownstreamTask) -> str:
+    """The baselines' table, made once."""
+    path = folder.path / "baselines.md"
+    if not path.exists():
+        write_text(path, baselines_table(task.baselines()) + "\n")
+    return path.read_text(encoding="utf-8").rstrip()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,7 +15,8 @@ from hierbert_tf.training.checkpoints import Checkpoints
 # Everything that a run writes but its prepared text, which another run in the folder may share.
 RECORDS = ("checkpoints", "config.yaml", "vocab.txt", "chance.json", "metrics.csv", "tensorboard",
            "plots", "architecture.png", "corpus_report.md", "summary.md", "model.keras",
-           "encoder", "examples.md", "results.csv", "results.md", "seed_*")  # fmt: skip
+           "encoder", "examples.md", "results.csv", "results.md", "baselines.md",
+           "seed_*")  # fmt: skip
 
 
 class RunFolder:

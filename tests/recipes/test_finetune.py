@@ -117,6 +117,8 @@ def test_the_table_has_what_the_predictions_score(whole, folder):
     assert float(row["standard_deviation"]) == pytest.approx(np.std(accuracies, ddof=1))
     assert row["commit"] and row["settings"]
     assert "| dev | accuracy |" in (whole / "results.md").read_text()
+    majority = max(gold.count(label) for label in set(gold)) / len(gold)
+    assert f"| dev | majority class | {majority:.4g} |" in (whole / "baselines.md").read_text()
 
 
 def test_what_was_skipped_is_counted(whole):
