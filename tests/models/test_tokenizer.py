@@ -88,7 +88,7 @@ CHARACTERS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.lists(st.text(CHARACTERS, max_size=12), min_size=1, max_size=4))
 def test_spans_are_whole_characters_in_order(offsets, tokenizer, texts):
     texts = [text.encode(errors="ignore").decode() for text in texts]
@@ -111,7 +111,7 @@ def test_spans_are_whole_characters_in_order(offsets, tokenizer, texts):
             assert unicodedata.category(piece[-1]) != "Cc"
             token = tokenizer.id_to_token(number)
             if token != "[UNK]":
-                folded = unicodedata.normalize("NFKD", piece.lower())
+                folded = unicodedata.normalize("NFKD", piece).casefold()
                 assert token.removeprefix("##") in folded, (token, piece)
 
 
