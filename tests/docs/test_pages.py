@@ -56,3 +56,26 @@ def test_the_example_task_is_a_task(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.strip() == "['has_punctuation', 'masked_lm']"
+
+
+def test_the_page_on_fine_tuning_runs(tmp_path):
+    before = (
+        "from pathlib import Path\n"
+        "import hierbert_tf\n"
+        "tokens = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'ada', 'came', 'grace', '.']\n"
+        "tokenizer = hierbert_tf.HierarchicalBertTokenizer(tokens)\n"
+        "encoder = hierbert_tf.HierarchicalBertBackbone(len(tokens), 2, 2, 8, 16)\n"
+        "encoder.save_to_preset('runs/mine/encoder')\n"
+        "tokenizer.save_to_preset('runs/mine/encoder')\n"
+        "reader = hierbert_tf.HierarchicalBertQuestionAnswering.from_preset('runs/mine')\n"
+        "reader.save_to_preset('runs/squad/seed_1/model')\n"
+        "premises, hypotheses = ['Ada came.'] * 40, ['Grace came.'] * 40\n"
+        "labels = [0, 1] * 20\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{before}\n{program('finetune.md')}"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "'label': 'entailment'" in done.stdout or "'label': 'not_entailment'" in done.stdout
+    assert "Candidate(text=" in done.stdout
