@@ -10,10 +10,6 @@ from hierbert_tf.config import MonitorConfig
 
 CLASSIFICATION = "text_classification"
 QUESTION_ANSWERING = "question_answering"
-_MONITOR = MonitorConfig(
-    evaluate_every=100, evaluation_batches=16, cosine_every=0, checkpoint_every=100,
-    keep_checkpoints=1,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,6 +108,26 @@ class FinetuningTrainingConfig:
 
 
 @dataclass(frozen=True)
+class FinetuningMonitorConfig(MonitorConfig):
+    """What is written while a seed goes, as in `MonitorConfig`, with other defaults.
+
+    Args:
+        evaluate_every: steps between looks at the watched examples; 0: at start and end only.
+        evaluation_batches: batches of the first set to evaluate that are watched, drawn by the
+            seed; 0: none. The whole sets are scored at the end.
+        cosine_every: cosine between the gradients of an answer's start and end; 0: never.
+        checkpoint_every: steps between checkpoints.
+        keep_checkpoints: newest checkpoints kept until the seed is done.
+    """
+
+    evaluate_every: int = 100
+    evaluation_batches: int = 16
+    cosine_every: int = 0
+    checkpoint_every: int = 100
+    keep_checkpoints: int = 1
+
+
+@dataclass(frozen=True)
 class FinetuningConfig:
     """A whole fine-tuning run: one model a seed.
 
@@ -123,8 +139,7 @@ class FinetuningConfig:
         data: the examples.
         model: encoder and head.
         training: optimisation.
-        monitor: what is written while a run goes; `evaluation_batches` of the first set to
-            evaluate are watched, the whole sets are scored at the end.
+        monitor: what is written while a seed goes.
 
     Example:
 
@@ -139,4 +154,4 @@ class FinetuningConfig:
     data: LabelledDataConfig = LabelledDataConfig()
     model: ModelConfig = ModelConfig()
     training: FinetuningTrainingConfig = FinetuningTrainingConfig()
-    monitor: MonitorConfig = _MONITOR
+    monitor: FinetuningMonitorConfig = FinetuningMonitorConfig()

@@ -3,6 +3,7 @@ import pytest
 from hierbert_tf.config import ReceivesConfig, RunConfig, TaskConfig
 from hierbert_tf.config_check import check_config
 from hierbert_tf.config_file import dump_config, load_config
+from hierbert_tf.config_finetuning import FinetuningConfig
 from hierbert_tf.errors import InputError
 from hierbert_tf.storage import write_text
 
@@ -139,3 +140,11 @@ def test_settings_are_checked_against_each_other(overrides, message):
     with pytest.raises(InputError) as error:
         check_config(load_config(overrides=overrides))
     assert message in str(error.value)
+
+
+def test_overriding_one_setting_of_fine_tuning_keeps_the_other_defaults():
+    config = load_config(None, ["monitor.log_every=5", "model.layer=mix"], FinetuningConfig)
+    assert config.monitor.log_every == 5
+    assert config.monitor.cosine_every == FinetuningConfig().monitor.cosine_every == 0
+    assert config.model.layer == "mix"
+    assert load_config(None, ["model.layer=2"], FinetuningConfig).model.layer == 2

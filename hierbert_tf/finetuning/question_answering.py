@@ -3,6 +3,7 @@
 Dimension letters: W windows, T sequence.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,14 +80,15 @@ class QuestionAnswering(DownstreamTask):
 
     def training_rows(self, seed: int) -> ExampleBatches:
         """One row a window."""
-        return self._labelled_rows(self.training, seed)
+        return self._labelled_rows(self.training, seed, for_training=True)
 
     def watched_rows(self, seed: int) -> ExampleBatches | None:
         """Windows of questions of the first set, drawn by the seed, that have an answer's place."""
         for examples in self.sets.values():
             few = self.config.monitor.evaluation_batches * self.config.data.batch_size
             order = np.random.default_rng([seed, 3]).permutation(len(examples))
-            return self._labelled_rows([examples[i] for i in order[:few]], seed)
+            few_examples = [examples[i] for i in order[:few]]
+            return self._labelled_rows(few_examples, seed, for_training=False)
         return None
 
     def score(
@@ -151,22 +153,33 @@ class QuestionAnswering(DownstreamTask):
             raise InputError(f"{source} has no question that can be used:\n{counts.to_markdown()}")
         return examples
 
-    def _labelled_rows(self, examples: Sequence[QuestionExample], seed: int) -> ExampleBatches:
+    def _labelled_rows(
+        self, examples: Sequence[QuestionExample], seed: int, *, for_training: bool
+    ) -> ExampleBatches:
         wide = self._preprocessor(length_multiple=0)
 
         def tokenise(chunk: Sequence[QuestionExample]) -> dict[str, Any]:
-            # The first gold answer is the one to learn, as in BERT; in a set to evaluate on the
-            # place of some may be unknown.
+            # The first gold answer is the one to learn, as in BERT. A set to evaluate on may not
+            # know the place of any: what is then to learn is not known either.
             golds = [next((a for a in e.answers if a.start >= 0), None) for e in chunk]
-            features, labels, _ = wide(
+            known = [bool(g) or not e.answers for e, g in zip(chunk, golds, strict=True)]
+            features, labels, weights = wide(
                 {"question": [e.question for e in chunk], "context": [e.context for e in chunk]},
                 {
-                    "answer_start": np.array([g.start if g else 0 for g in golds], np.int32),
+                    ANSWER_START: np.array([g.start if g else 0 for g in golds], np.int32),
                     "answer_text": [g.text if g else "" for g in golds],
                 },
-                np.ones(len(chunk), np.float32),
+                np.array(known, np.float32),
             )
-            return {**features, **labels}
+            rows = {**features, **labels}
+            kept = np.asarray(weights) > 0
+            if for_training and not kept.all():
+                warnings.warn(
+                    f"{(~kept).sum()} windows are not trained on: no token stands for their "
+                    "answer, which has no visible character",
+                    stacklevel=2,
+                )
+            return {name: np.asarray(values)[kept] for name, values in rows.items()}
 
         rows = tokenised_rows(examples, tokenise)
         labels = {name: rows.pop(name) for name in OUTPUTS}
