@@ -18,7 +18,7 @@ class LabelledDataConfig:
 
     Args:
         train: files to train on, or TFDS names such as `tfds:glue/rte` (split `train`) and
-            `tfds:snli:validation`.
+            `tfds:snli@test`.
         evaluate: what to score on, by the name that the tables give it; files or TFDS names.
         fields: for classification: the one or two text fields, where they are not found by name.
         label_field: for classification: the label's field, where it is not found by name.

@@ -8,30 +8,32 @@ TFDS = "tfds:"
 """What a source starts with that is a TFDS name and no file."""
 
 
-def tfds_name(source: str | Path, split: str) -> str:
-    """The TFDS name in a source; empty: it is a file.
+def tfds_source(source: str | Path, split: str) -> tuple[str, str] | None:
+    """The TFDS name and split in a source; None: it is a file.
 
     Args:
-        source: a path, or `tfds:NAME`.
-        split: the split that goes with the name.
+        source: a path, `tfds:NAME`, or `tfds:NAME@SPLIT`.
+        split: the split of a source that names none.
 
     Raises:
         InputError: no name after `tfds:`, or no split.
 
     Example:
 
-    >>> tfds_name("tfds:glue/rte", "validation"), tfds_name("rte/dev.tsv", "")
-    ('glue/rte', '')
+    >>> tfds_source("tfds:glue/rte", "validation"), tfds_source("rte/dev.tsv", "validation")
+    (('glue/rte', 'validation'), None)
+    >>> tfds_source("tfds:multi_nli@validation_matched", "validation")
+    ('multi_nli', 'validation_matched')
     """
     if not str(source).startswith(TFDS):
-        return ""
-    name = str(source).removeprefix(TFDS)
-    if not name or not split:
+        return None
+    name, _, named = str(source).removeprefix(TFDS).partition("@")
+    if not name or not (named or split):
         raise InputError(
-            f"{str(source)!r}: a TFDS source needs a name and a split, such as 'tfds:glue/rte' "
-            "and 'validation'."
+            f"{str(source)!r}: a TFDS source needs a name and a split, such as "
+            "'tfds:glue/rte@validation'."
         )
-    return name
+    return name, named or split
 
 
 def labelled_file(source: str | Path) -> Path:

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from hierbert_tf.downstream.example_counts import ExampleCounts
-from hierbert_tf.downstream.labelled_source import labelled_file, tfds_name
+from hierbert_tf.downstream.labelled_source import labelled_file, tfds_source
 from hierbert_tf.downstream.question_records import (
     QuestionRecord,
     read_squad_questions,
@@ -107,10 +107,10 @@ def read_question_examples(
     if repair_within < 0:
         raise InputError(f"repair_within is {repair_within}: give a number of characters >= 0.")
     counts = ExampleCounts(str(source))
-    name = tfds_name(source, tfds_split)
+    name_and_split = tfds_source(source, tfds_split)
     records = (
-        read_tfds_questions(name, tfds_split, counts, data_dir)
-        if name
+        read_tfds_questions(*name_and_split, counts, data_dir)
+        if name_and_split
         else read_squad_questions(labelled_file(source), counts)
     )
     examples: list[QuestionExample] = []

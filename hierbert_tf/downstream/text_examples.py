@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hierbert_tf.downstream.example_counts import ExampleCounts
-from hierbert_tf.downstream.labelled_source import labelled_file, tfds_name
+from hierbert_tf.downstream.labelled_source import labelled_file, tfds_source
 from hierbert_tf.downstream.text_files import is_json, read_json_text, read_table_text
 from hierbert_tf.downstream.text_records import TextRecord
 from hierbert_tf.downstream.text_tfds import read_tfds_text
@@ -113,9 +113,9 @@ def _records(
     data_dir: str,
     counts: ExampleCounts,
 ) -> Iterator[TextRecord]:
-    name = tfds_name(source, tfds_split)
-    if name:
-        return read_tfds_text(name, tfds_split, fields, label_field, counts, data_dir)
+    name_and_split = tfds_source(source, tfds_split)
+    if name_and_split:
+        return read_tfds_text(*name_and_split, fields, label_field, counts, data_dir)
     path = labelled_file(source)
     read = read_json_text if is_json(path) else read_table_text
     return read(path, fields, label_field, counts)

@@ -391,6 +391,12 @@ def test_tfds(tfds_folder):
     assert list(counts.noted.values()) == [1]
 
 
+def test_tfds_split_in_the_source(tfds_folder):
+    settings = {"tfds_split": "train"}
+    named, _ = read_tfds(tfds_folder, "tiny_nli@validation", **settings)
+    assert named == read_tfds(tfds_folder, "tiny_nli")[0]
+
+
 def test_tfds_test_sets_have_no_labels(tfds_folder):
     examples, counts = read_tfds(tfds_folder, "tiny_test")
     assert [(e.text_a, e.text_b, e.label) for e in examples] == [
