@@ -29,6 +29,9 @@ class LabelledDataConfig:
             their longest sequence; 0: pad to T.
         stride: for questions: tokens from one window of a context to the next, as in BERT.
         max_question_length: for questions: tokens a question is cut to.
+        null_windows: for questions: share of the training windows that miss their question's answer
+            that is kept, drawn by the seed. Short windows have many of them, and they teach little
+            about where an answer stands.
     """
 
     train: tuple[str, ...] = ()
@@ -41,6 +44,7 @@ class LabelledDataConfig:
     length_multiple: int = 16
     stride: int = 64
     max_question_length: int = 32
+    null_windows: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ def check_finetuning(config: FinetuningConfig) -> None:
             1 <= data.max_question_length <= data.sequence_length - 4,
             "at least 1 and at most data.sequence_length - 4",
         ),
+        ("data.null_windows", data.null_windows, 0 <= data.null_windows <= 1, "from 0 to 1"),
         ("model.pooling", model.pooling, model.pooling in ("cls", "mean"), "cls or mean"),
         ("model.dropout", model.dropout, 0 <= model.dropout < 1, "from 0 to below 1"),
         ("model.lora_rank", model.lora_rank, model.lora_rank >= 0, "0 (none) or more"),

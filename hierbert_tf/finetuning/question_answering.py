@@ -28,6 +28,7 @@ from hierbert_tf.models.question_answering_preprocessor import (
 from hierbert_tf.models.question_texts import ANSWER_END, ANSWER_START
 
 OUTPUTS = (ANSWER_START, ANSWER_END)
+_KIND, _ANSWERED, _IMPOSSIBLE = "kind", 1, 2
 # Questions answered at once.
 PREDICTION_BATCH = 64
 
@@ -162,16 +163,18 @@ class QuestionAnswering(DownstreamTask):
             # The first gold answer is the one to learn, as in BERT. A set to evaluate on may not
             # know the place of any: what is then to learn is not known either.
             golds = [next((a for a in e.answers if a.start >= 0), None) for e in chunk]
-            known = [bool(g) or not e.answers for e, g in zip(chunk, golds, strict=True)]
+            # A window's weight is its question's: so it says what its question is.
+            kinds = [_ANSWERED if g else 0 if e.answers else _IMPOSSIBLE
+                     for e, g in zip(chunk, golds, strict=True)]  # fmt: skip
             features, labels, weights = wide(
                 {"question": [e.question for e in chunk], "context": [e.context for e in chunk]},
                 {
                     ANSWER_START: np.array([g.start if g else 0 for g in golds], np.int32),
                     "answer_text": [g.text if g else "" for g in golds],
                 },
-                np.array(known, np.float32),
+                np.array(kinds, np.float32),
             )
-            rows = {**features, **labels}
+            rows = {**features, **labels, _KIND: weights}
             kept = np.asarray(weights) > 0
             if for_training and not kept.all():
                 warnings.warn(
@@ -182,6 +185,11 @@ class QuestionAnswering(DownstreamTask):
             return {name: np.asarray(values)[kept] for name, values in rows.items()}
 
         rows = tokenised_rows(examples, tokenise)
+        misses = (rows.pop(_KIND) == _ANSWERED) & (rows[ANSWER_START] == 0)
+        if for_training:
+            drawn = np.random.default_rng([seed, 4]).random(len(misses))
+            kept = ~misses | (drawn < self.config.data.null_windows)
+            rows = {name: values[kept] for name, values in rows.items()}
         labels = {name: rows.pop(name) for name in OUTPUTS}
         return self._batches(rows, labels, seed)
 

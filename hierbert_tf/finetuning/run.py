@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import tensorflow as tf
-
 from hierbert_tf.config import EncoderConfig, RunConfig, TaskConfig, TrainingConfig
 from hierbert_tf.config_file import settings_sha256
 from hierbert_tf.config_finetuning import FinetuningConfig
@@ -94,18 +92,13 @@ def finetune_seed(
     if latest is not None:
         _check_identity(latest.identity, identity, latest.path)
         print(f"seed {seed}: resume at step {latest.step}", flush=True)
-    watched = task.watched_rows(seed) if config.monitor.evaluation_batches else None
-
-    def held_out() -> tf.data.Dataset:
-        # Without a watched set: nothing to evaluate, but of the form of a batch.
-        batches = config.monitor.evaluation_batches
-        return watched.sample(batches) if watched else rows.once().take(0)
-
+    few = config.monitor.evaluation_batches
+    watched = task.watched_rows(seed) if few else None
     result = train(
         functional,
         optimizer,
         lambda step: rows.training(settings.steps, step),
-        held_out,
+        (lambda: watched.sample(few)) if watched else None,
         run,
         checkpoints=checkpoints,
         monitor=Monitor(folder, run),

@@ -47,7 +47,7 @@ def train(
     model: keras.Model,
     optimizer: AdamW,
     train_batches_from: Callable[[int], tf.data.Dataset],
-    held_out: Callable[[], tf.data.Dataset],
+    held_out: Callable[[], tf.data.Dataset] | None,
     config: RunConfig,
     *,
     checkpoints: Checkpoints,
@@ -70,7 +70,7 @@ def train(
         model: functional model: dict of int32 features -> dict of logits by task name.
         optimizer: ours.
         train_batches_from: number of steps done -> the batches from the next step on.
-        held_out: the held-out batches, each time the same.
+        held_out: the held-out batches, each time the same; None: nothing is evaluated.
         config: the run's settings.
         checkpoints: where to save; at `start_step` > 0 that step's is restored first.
         monitor: what is shown and written; None: nothing.
@@ -140,7 +140,7 @@ class _Loop:
     def run(
         self,
         train_batches_from: Callable[[int], tf.data.Dataset],
-        held_out: Callable[[], tf.data.Dataset],
+        held_out: Callable[[], tf.data.Dataset] | None,
         start_step: int,
         interruption: Interruption,
         callbacks: keras.callbacks.CallbackList | None,
@@ -239,10 +239,13 @@ class _Loop:
         return ends or bool(every and number % every == 0)
 
     def _evaluate(
-        self, number: int, held_out: Callable[[], tf.data.Dataset], interruption: Interruption
+        self,
+        number: int,
+        held_out: Callable[[], tf.data.Dataset] | None,
+        interruption: Interruption,
     ) -> None:
         """Evaluates; a signal before or meanwhile ends that without a result."""
-        if interruption.requested:
+        if held_out is None or interruption.requested:
             return
         self._check_finite()
         self.window.pause()

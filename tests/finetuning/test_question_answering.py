@@ -1,5 +1,6 @@
 """Which windows of labelled questions are trained on."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -50,6 +51,26 @@ def test_an_answer_without_a_token_is_left_out_and_said(task):
     with pytest.warns(UserWarning, match="1 windows are not trained on"):
         rows = task.training_rows(seed=1)
     assert len(rows) == 1 and rows.labels["answer_start"].tolist() == [3]
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.0])
+def test_windows_that_miss_the_answer_are_thinned_out(task, share):
+    # 9 tokens of room: an answered question has an answered window and a missing one, one without
+    # an answer two, all of which stay.
+    task.config = dataclasses.replace(
+        task.config, data=dataclasses.replace(task.config.data, null_windows=share, stride=9)
+    )
+    context = "red " + "blue " * 12
+    gold = QuestionExample("1", "", "who", context, (GoldAnswer("red", 0),), False)
+    nothing = QuestionExample("2", "", "who", context, (), True)
+    task.training = [gold] * 50
+    rows = task.training_rows(seed=1)
+    answered = (rows.labels["answer_start"] == 3).sum()
+    assert answered == 50
+    missing = len(rows) - 50
+    assert missing == 50 * share or (share == 0.5 and 13 < missing < 37)
+    task.training = [nothing] * 5
+    assert len(task.training_rows(seed=1)) == 10
 
 
 def test_a_watched_question_without_a_known_place_is_no_question_without_answer(task):
