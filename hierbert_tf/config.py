@@ -16,8 +16,8 @@ class SourceConfig:
     Args:
         path: file or folder; `.gz`, `.bz2`, `.xz` and `.zst` are read through. The name
             `wikipedia_excerpt` stands for the excerpt of an English Wikipedia that gensim ships.
-        format: `text`, `json_lines`, `wikipedia`, `squad`, `nli`, `glue`, `tfds`, or `auto` (by
-            the file's name and first bytes).
+        format: `text`, `json_lines`, `wikipedia`, `squad`, `squad_pairs`, `nli`, `glue`,
+            `tfds`, or `auto` (by the file's name and first bytes).
         document_break: for `text`: `blank_line` (a blank line ends a document), `paragraph` (a
             blank line ends a paragraph, a file is a document) or `line` (a line is a document).
         fields: the text field(s): of `json_lines` and `tfds` (two fields make a pair), or the two

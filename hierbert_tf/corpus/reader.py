@@ -17,7 +17,9 @@ from hierbert_tf.corpus.tfds_source import read_tfds
 from hierbert_tf.corpus.wikipedia import EXCERPT, excerpt_path, read_wikipedia
 from hierbert_tf.errors import InputError
 
-FORMATS = ("auto", "text", "json_lines", "wikipedia", "squad", "nli", "glue", "tfds")
+FORMATS = (
+    "auto", "text", "json_lines", "wikipedia", "squad", "squad_pairs", "nli", "glue", "tfds",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,8 @@ def read_documents(source: SourceConfig, statistics: ReadStatistics) -> Iterator
             yield from read_plain_text(path, statistics, source.document_break)
         elif kind == "wikipedia":
             yield from read_wikipedia(path, statistics)
-        elif kind == "squad":
-            yield from read_squad(path, statistics)
+        elif kind in ("squad", "squad_pairs"):
+            yield from read_squad(path, statistics, with_pairs=kind == "squad_pairs")
         elif kind == "glue":
             yield from read_glue(path, statistics, source.fields)
         elif kind == "nli":

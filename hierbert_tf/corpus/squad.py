@@ -1,5 +1,6 @@
 """SQuAD JSON (1.1, 2.0 and sets in their form) to documents."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ from hierbert_tf.corpus.files import read_bytes
 from hierbert_tf.corpus.plain_text import split_paragraphs
 from hierbert_tf.corpus.statistics import ReadStatistics
 from hierbert_tf.errors import InputError
+
+# Words of a context that stand beside a question: with it they fill a sequence of 128 tokens.
+PIECE_WORDS = 80
 
 
 def squad_value(node: Any, key: str, kind: type, place: str) -> Any:
@@ -52,7 +56,9 @@ def squad_paragraphs(root: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
             yield f"{article_place}.paragraphs[{j}]", article, paragraph
 
 
-def read_squad(path: Path, statistics: ReadStatistics) -> Iterator[Document]:
+def read_squad(
+    path: Path, statistics: ReadStatistics, with_pairs: bool = False
+) -> Iterator[Document]:
     """Yields, for each paragraph, its context and then its questions, as two documents.
 
     Questions of a context do not follow from each other as sentences of a text do, but they are
@@ -62,6 +68,9 @@ def read_squad(path: Path, statistics: ReadStatistics) -> Iterator[Document]:
     Args:
         path: the file.
         statistics: counters.
+        with_pairs: also yield each question with a piece of its context, as a pair: the first
+            question with the first 80 words, the second with the next, and from the start again
+            when all pieces had their turn. Where the answer stands plays no part.
 
     Raises:
         InputError: no JSON (names file and line), or not in SQuAD's form (names the place).
@@ -83,3 +92,10 @@ def read_squad(path: Path, statistics: ReadStatistics) -> Iterator[Document]:
         texts = tuple(text for text in (" ".join(q.split()) for q in questions) if text)
         if texts:
             yield Document(texts, group=context)
+        words = context.split()
+        if with_pairs and words:
+            pieces = [
+                " ".join(words[i : i + PIECE_WORDS]) for i in range(0, len(words), PIECE_WORDS)
+            ]
+            for text, piece in zip(texts, itertools.cycle(pieces), strict=False):
+                yield Document((text, piece), is_pair=True, group=context)

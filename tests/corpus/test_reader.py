@@ -7,6 +7,7 @@ from hierbert_tf.config import SourceConfig
 from hierbert_tf.corpus import plain_text
 from hierbert_tf.corpus.document import Document
 from hierbert_tf.corpus.reader import detect_format, read_documents, source_files, text_notice
+from hierbert_tf.corpus.squad import PIECE_WORDS
 from hierbert_tf.corpus.statistics import ReadStatistics
 from hierbert_tf.errors import InputError
 
@@ -225,6 +226,18 @@ class TestSquad:
     def test_errors_name_the_place(self, read, content, message):
         with pytest.raises(InputError, match=message):
             read("dev.json", content, format="squad")
+
+    def test_pairs_take_the_pieces_of_a_context_in_turn(self, read):
+        words = [f"w{number}" for number in range(PIECE_WORDS + 5)]
+        questions = [{"question": f"q{number}?"} for number in range(3)]
+        paragraph = {"context": " ".join(words), "qas": questions}
+        content = json.dumps({"data": [{"paragraphs": [paragraph]}]})
+        plain, pairs = read("a.json", content), read("a.json", content, format="squad_pairs")
+        assert pairs[: len(plain)] == plain
+        first, rest = " ".join(words[:PIECE_WORDS]), " ".join(words[PIECE_WORDS:])
+        added = pairs[len(plain) :]
+        assert [pair.texts for pair in added] == [("q0?", first), ("q1?", rest), ("q2?", first)]
+        assert all(pair.is_pair and pair.split_key == plain[0].split_key for pair in added)
 
 
 class TestDispatch:
