@@ -1,6 +1,6 @@
 """Checks a run's settings against each other before any work is done."""
 
-from hierbert_tf.config import RunConfig, TrainingConfig
+from hierbert_tf.config import MonitorConfig, RunConfig, TrainingConfig
 from hierbert_tf.config_finetuning import FinetuningTrainingConfig
 from hierbert_tf.errors import InputError
 from hierbert_tf.tasks import build_tasks
@@ -68,6 +68,36 @@ def optimisation_checks(
     )
 
 
+def monitor_checks(monitor: MonitorConfig) -> tuple[Check, ...]:
+    """Checks of how a run is watched, in pre-training and fine-tuning.
+
+    Args:
+        monitor: the section `monitor`.
+    """
+    return (
+        ("monitor.log_every", monitor.log_every, monitor.log_every >= 1, "at least 1"),
+        (
+            "monitor.evaluate_every",
+            monitor.evaluate_every,
+            monitor.evaluate_every >= 0,
+            "0 or more",
+        ),
+        ("monitor.cosine_every", monitor.cosine_every, monitor.cosine_every >= 0, "0 or more"),
+        (
+            "monitor.checkpoint_every",
+            monitor.checkpoint_every,
+            monitor.checkpoint_every >= 1,
+            "at least 1",
+        ),
+        (
+            "monitor.keep_checkpoints",
+            monitor.keep_checkpoints,
+            monitor.keep_checkpoints >= 1,
+            "at least 1",
+        ),
+    )
+
+
 def check_config(config: RunConfig) -> None:
     """Refuses settings that cannot work together.
 
@@ -82,7 +112,7 @@ def check_config(config: RunConfig) -> None:
     >>> check_config(RunConfig())
     """
     encoder, data, training = config.encoder, config.data, config.training
-    monitor, corpus = config.monitor, config.corpus
+    corpus = config.corpus
     require(
         ("encoder.layers", encoder.layers, encoder.layers >= 1, "at least 1"),
         ("encoder.heads", encoder.heads, encoder.heads >= 1, "at least 1"),
@@ -122,32 +152,13 @@ def check_config(config: RunConfig) -> None:
             "between 0 and 1",
         ),
         ("corpus.shard_tokens", corpus.shard_tokens, corpus.shard_tokens >= 1, "at least 1"),
-        ("monitor.log_every", monitor.log_every, monitor.log_every >= 1, "at least 1"),
-        (
-            "monitor.evaluate_every",
-            monitor.evaluate_every,
-            monitor.evaluate_every >= 0,
-            "0 or more",
-        ),
         (
             "monitor.evaluation_batches",
-            monitor.evaluation_batches,
-            monitor.evaluation_batches >= 0,
+            config.monitor.evaluation_batches,
+            config.monitor.evaluation_batches >= 0,
             "0 (all) or more",
         ),
-        ("monitor.cosine_every", monitor.cosine_every, monitor.cosine_every >= 0, "0 or more"),
-        (
-            "monitor.checkpoint_every",
-            monitor.checkpoint_every,
-            monitor.checkpoint_every >= 1,
-            "at least 1",
-        ),
-        (
-            "monitor.keep_checkpoints",
-            monitor.keep_checkpoints,
-            monitor.keep_checkpoints >= 1,
-            "at least 1",
-        ),
+        *monitor_checks(config.monitor),
         *optimisation_checks(training, data.batch_size),
     )
     if not corpus.sources:

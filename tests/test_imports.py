@@ -11,6 +11,7 @@ RANKS = {
     "errors": 0,
     "config": 0,
     "config_finetuning": 0,
+    "config_probing": 0,
     "storage": 0,
     "data.features": 0,
     "config_file": 1,
@@ -27,6 +28,7 @@ RANKS = {
     "pretraining": 3,
     "training": 4,
     "finetuning": 5,
+    "probing": 5,
     "recipes": 6,
 }
 NEVER = [("layers", "data."), ("models", "data."), ("data", "tasks"), ("corpus", "tasks")]

@@ -13,6 +13,19 @@ _COLUMN_PAIRS = (*PAIR_FIELDS, ("#1 String", "#2 String"))
 _COLUMN_SINGLES = ("sentence", "text")
 
 
+def is_cola_row(cells: list[str]) -> bool:
+    """Says whether the first line of a table is a row of CoLA's, whose tables have no header.
+
+    Its columns are the source, the label, the author's mark and the sentence.
+
+    Example:
+
+    >>> is_cola_row(["gj04", "1", "", "They sang."]), is_cola_row(["index", "sentence"])
+    (True, False)
+    """
+    return len(cells) == 4 and cells[1] in ("0", "1")
+
+
 def _text_columns(header: list[str], fields: tuple[str, ...], path: Path) -> tuple[int, ...] | None:
     """Positions of the text column(s); None: the table has no header but is CoLA's."""
     if fields:
@@ -29,8 +42,7 @@ def _text_columns(header: list[str], fields: tuple[str, ...], path: Path) -> tup
     for column in _COLUMN_SINGLES:
         if column in header:
             return (header.index(column),)
-    # CoLA's train and dev tables have no header: source, label, author's mark, sentence.
-    if len(header) == 4 and header[1] in ("0", "1"):
+    if is_cola_row(header):
         return None
     raise InputError(
         f"{str(path)!r}, line 1: no known text column among {', '.join(map(repr, header))}: "

@@ -8,6 +8,7 @@ from typing import Any
 
 from hierbert_tf.corpus.files import bare_name, read_raw_lines
 from hierbert_tf.corpus.json_lines import read_records
+from hierbert_tf.corpus.pairs import is_cola_row
 from hierbert_tf.corpus.statistics import ReadStatistics
 from hierbert_tf.downstream.example_counts import ExampleCounts
 from hierbert_tf.downstream.text_records import (
@@ -124,8 +125,7 @@ def read_table_text(
     header = [name.strip() for name in header]
     if not header:
         raise InputError(f"{place}: the table is empty: give one with a header and rows.")
-    # CoLA's train and dev tables have no header: source, label, author's mark, sentence.
-    if not fields and len(header) == 4 and header[1] in ("0", "1"):
+    if not fields and is_cola_row(header):
         rows = chain([(place, number, header)], rows)
         header = ["source", "label", "mark", "sentence"]
     if len(set(header)) < len(header):

@@ -1,11 +1,8 @@
 """Checks a fine-tuning run's settings before any work is done."""
 
-from hierbert_tf.config_check import optimisation_checks, require
+from hierbert_tf.config_check import SHORTEST_SEQUENCE, monitor_checks, optimisation_checks, require
 from hierbert_tf.config_finetuning import CLASSIFICATION, QUESTION_ANSWERING, FinetuningConfig
 from hierbert_tf.errors import InputError
-
-# [CLS] question [SEP] context [SEP] with a few tokens of each.
-SHORTEST_SEQUENCE = 8
 
 
 def check_finetuning(config: FinetuningConfig) -> None:
@@ -23,7 +20,6 @@ def check_finetuning(config: FinetuningConfig) -> None:
     >>> check_finetuning(FinetuningConfig(data=LabelledDataConfig(train=("train.tsv",))))
     """
     data, model, training = config.data, config.model, config.training
-    monitor = config.monitor
     require(
         (
             "task",
@@ -72,13 +68,13 @@ def check_finetuning(config: FinetuningConfig) -> None:
             0 <= training.warmup_fraction <= 1,
             "from 0 to 1",
         ),
-        ("monitor.log_every", monitor.log_every, monitor.log_every >= 1, "at least 1"),
         (
-            "monitor.checkpoint_every",
-            monitor.checkpoint_every,
-            monitor.checkpoint_every >= 1,
-            "at least 1",
+            "monitor.evaluation_batches",
+            config.monitor.evaluation_batches,
+            config.monitor.evaluation_batches >= 0,
+            "0 (none) or more",
         ),
+        *monitor_checks(config.monitor),
         *optimisation_checks(training, data.batch_size),
     )
     if not data.train:

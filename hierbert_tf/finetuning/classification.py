@@ -53,9 +53,7 @@ class TextClassification(DownstreamTask):
         self.labels = label_names(self.training)
         if len(self.labels) < 2:
             raise InputError(f"data.train has only the label {self.labels[0]!r}; two are needed")
-        if config.data.train_examples:
-            order = np.random.default_rng(config.seed).permutation(len(self.training))
-            self.training = [self.training[i] for i in order[: config.data.train_examples]]
+        self.training = self.drawn(self.training)
         for name, source in config.data.evaluate.items():
             self.sets[name] = self._read(source, "validation")
             check_labels(self.sets[name], self.labels, source)
@@ -143,13 +141,10 @@ class TextClassification(DownstreamTask):
 
     def _read(self, source: str, split: str) -> list[TextExample]:
         data = self.config.data
-        examples, counts = read_text_examples(
+        found = read_text_examples(
             source, fields=data.fields, label_field=data.label_field, tfds_split=split
         )
-        self.counts.append(counts)
-        if not examples:
-            raise InputError(f"{source} has no example that can be used:\n{counts.to_markdown()}")
-        return examples
+        return self.counted(source, found, "example")
 
     def _preprocessor(self, length_multiple: int) -> HierarchicalBertTextClassifierPreprocessor:
         return HierarchicalBertTextClassifierPreprocessor(
@@ -160,7 +155,6 @@ class TextClassification(DownstreamTask):
         )
 
     def _rows(self, examples: Sequence[TextExample], seed: int) -> ExampleBatches:
-        data = self.config.data
         # All chunks as wide: the batches are cut to their own lengths afterwards.
         wide = self._preprocessor(length_multiple=0)
 
@@ -171,10 +165,5 @@ class TextClassification(DownstreamTask):
             return wide((first, [example.text_b or "" for example in chunk]))
 
         numbers = {label: number for number, label in enumerate(self.labels)}
-        return ExampleBatches(
-            tokenised_rows(examples, tokenise),
-            {OUTPUT: np.array([numbers.get(e.label or "", -1) for e in examples])},
-            seed=seed,
-            batch_size=data.batch_size,
-            length_multiple=data.length_multiple,
-        )
+        labels = np.array([numbers.get(example.label or "", -1) for example in examples])
+        return self.batches(tokenised_rows(examples, tokenise), {OUTPUT: labels}, seed)

@@ -13,7 +13,6 @@ import numpy as np
 from hierbert_tf.config_finetuning import FinetuningConfig
 from hierbert_tf.downstream.batches import ExampleBatches
 from hierbert_tf.downstream.question_examples import QuestionExample, read_question_examples
-from hierbert_tf.errors import InputError
 from hierbert_tf.evaluation.baselines import BaselineScore, question_baselines
 from hierbert_tf.evaluation.null_threshold import best_threshold
 from hierbert_tf.evaluation.report.questions import write_question_report
@@ -46,14 +45,13 @@ class QuestionAnswering(DownstreamTask):
 
     def __init__(self, config: FinetuningConfig, encoder: StartingEncoder) -> None:
         super().__init__(config, encoder)
-        self.training = [
-            example
-            for source in config.data.train
-            for example in self._read(source, "train", for_training=True)
-        ]
-        if config.data.train_examples:
-            order = np.random.default_rng(config.seed).permutation(len(self.training))
-            self.training = [self.training[i] for i in order[: config.data.train_examples]]
+        self.training = self.drawn(
+            [
+                example
+                for source in config.data.train
+                for example in self._read(source, "train", for_training=True)
+            ]
+        )
         self.sets = {
             name: self._read(source, "validation", for_training=False)
             for name, source in config.data.evaluate.items()
@@ -146,17 +144,13 @@ class QuestionAnswering(DownstreamTask):
         }
 
     def _read(self, source: str, split: str, *, for_training: bool) -> list[QuestionExample]:
-        examples, counts = read_question_examples(
-            source, for_training=for_training, tfds_split=split
-        )
-        self.counts.append(counts)
-        if not examples:
-            raise InputError(f"{source} has no question that can be used:\n{counts.to_markdown()}")
-        return examples
+        found = read_question_examples(source, for_training=for_training, tfds_split=split)
+        return self.counted(source, found, "question")
 
     def _labelled_rows(
         self, examples: Sequence[QuestionExample], seed: int, *, for_training: bool
     ) -> ExampleBatches:
+        # All chunks as wide: the batches are cut to their own lengths afterwards.
         wide = self._preprocessor(length_multiple=0)
 
         def tokenise(chunk: Sequence[QuestionExample]) -> dict[str, Any]:
@@ -191,19 +185,7 @@ class QuestionAnswering(DownstreamTask):
             kept = ~misses | (drawn < self.config.data.null_windows)
             rows = {name: values[kept] for name, values in rows.items()}
         labels = {name: rows.pop(name) for name in OUTPUTS}
-        return self._batches(rows, labels, seed)
-
-    def _batches(
-        self, features: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], seed: int
-    ) -> ExampleBatches:
-        data = self.config.data
-        return ExampleBatches(
-            features,
-            labels,
-            seed=seed,
-            batch_size=data.batch_size,
-            length_multiple=data.length_multiple,
-        )
+        return self.batches(rows, labels, seed)
 
     def _preprocessor(self, length_multiple: int) -> HierarchicalBertQuestionAnsweringPreprocessor:
         data = self.config.data

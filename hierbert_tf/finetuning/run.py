@@ -11,7 +11,7 @@ from hierbert_tf.config import EncoderConfig, RunConfig, TaskConfig, TrainingCon
 from hierbert_tf.config_file import settings_sha256
 from hierbert_tf.config_finetuning import FinetuningConfig
 from hierbert_tf.errors import InputError
-from hierbert_tf.finetuning.provenance import code_version, examples_sha256
+from hierbert_tf.finetuning.provenance import code_version
 from hierbert_tf.finetuning.task import DownstreamTask
 from hierbert_tf.models.layer_decay import layer_decay_multipliers
 from hierbert_tf.storage import write_text
@@ -66,7 +66,7 @@ def finetune_seed(
         "seed": seed,
         "settings_sha256": settings_sha256(config),
         "encoder_sha256": task.encoder.sha256,
-        "examples_sha256": examples_sha256([task.training, *task.sets.values()]),
+        "examples_sha256": task.examples_sha256,
     }
     done = folder / SCORES_FILE
     if done.exists():

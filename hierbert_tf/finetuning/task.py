@@ -5,6 +5,7 @@ Dimension letters: N rows, T sequence, C classes.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from hierbert_tf.config_finetuning import FinetuningConfig
 from hierbert_tf.data.features import PADDING_MASK, SEGMENT_IDS
 from hierbert_tf.downstream.batches import ExampleBatches
 from hierbert_tf.downstream.example_counts import ExampleCounts
+from hierbert_tf.errors import InputError
 from hierbert_tf.evaluation.baselines import BaselineScore
 from hierbert_tf.finetuning.encoder import StartingEncoder
+from hierbert_tf.finetuning.provenance import examples_sha256
 
 # Examples that are tokenised together.
 CHUNK = 1000
@@ -67,6 +70,49 @@ class DownstreamTask(ABC):
     def baselines(self) -> dict[str, list[BaselineScore]]:
         """What needs no encoder, on each set whose answers are known."""
 
+    @cached_property
+    def examples_sha256(self) -> str:
+        """Hash of all the examples, the same for every seed."""
+        return examples_sha256([self.training, *self.sets.values()])
+
+    def counted(self, source: str, found: tuple[list[Any], ExampleCounts], what: str) -> list[Any]:
+        """The examples of a reader, their counts kept.
+
+        Args:
+            source: where they come from, and `what` they are, for the error.
+            found: what the reader returned.
+            what: such as `question`.
+
+        Raises:
+            InputError: there are none.
+        """
+        examples, counts = found
+        self.counts.append(counts)
+        if not examples:
+            raise InputError(f"{source} has no {what} that can be used:\n{counts.to_markdown()}")
+        return examples
+
+    def drawn(self, examples: list[Any]) -> list[Any]:
+        """The `data.train_examples` of them that the first seed draws; all where that is 0."""
+        count = self.config.data.train_examples
+        if not count:
+            return examples
+        order = np.random.default_rng(self.config.seed).permutation(len(examples))
+        return [examples[number] for number in order[:count]]
+
+    def batches(
+        self, features: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], seed: int
+    ) -> ExampleBatches:
+        """The rows as batches of the size and lengths that the settings say."""
+        data = self.config.data
+        return ExampleBatches(
+            features,
+            labels,
+            seed=seed,
+            batch_size=data.batch_size,
+            length_multiple=data.length_multiple,
+        )
+
     def functional(self, model: Any) -> keras.Model:
         """The model as the training loop takes it: dict of features -> dict of logits."""
         outputs = model.output
@@ -90,7 +136,7 @@ def tokenised_rows(
     """
     chunks = [
         {
-            name: np.asarray(value).astype(_NARROW.get(name, np.asarray(value).dtype))
+            name: np.asarray(value, _NARROW.get(name))
             for name, value in tokenise(examples[first : first + CHUNK]).items()
         }
         for first in range(0, len(examples), CHUNK)

@@ -1,4 +1,4 @@
-"""The layer of the encoder that a head reads.
+"""What a head reads of the encoder: a layer, and no more tokens than it has positions.
 
 Dimension letters: B batch, T sequence, H hidden, L layers.
 """
@@ -45,3 +45,18 @@ def chosen_layer(
             f"last, or {MIX!r}."
         )
     return backbone.output[f"layer_{number}"], None
+
+
+def check_positions(backbone: HierarchicalBertBackbone, preprocessor: Any) -> None:
+    """Raises `InputError` if a preprocessor makes longer sequences than an encoder can read.
+
+    Args:
+        backbone: the encoder.
+        preprocessor: one with `sequence_length`, or None.
+    """
+    length = getattr(preprocessor, "sequence_length", 0)
+    if length > backbone.max_sequence_length:
+        raise InputError(
+            f"the preprocessor's sequence_length is {length}, but the encoder has "
+            f"{backbone.max_sequence_length} positions: make it shorter."
+        )

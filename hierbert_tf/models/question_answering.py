@@ -20,7 +20,7 @@ from hierbert_tf.layers.span_mask import SpanMask
 from hierbert_tf.models.answer_extraction import ExtractedAnswers
 from hierbert_tf.models.answer_questions import answer_arrays, answer_questions
 from hierbert_tf.models.backbone import HierarchicalBertBackbone
-from hierbert_tf.models.layer_choice import chosen_layer
+from hierbert_tf.models.layer_choice import check_positions, chosen_layer
 from hierbert_tf.models.preset_folder import preset_folder
 from hierbert_tf.models.preset_task import preset_has_task
 from hierbert_tf.models.question_answering_preprocessor import (
@@ -102,12 +102,7 @@ class HierarchicalBertQuestionAnswering(keras_hub.models.Task):
     ) -> None:
         if max_answer_length < 1:
             raise InputError(f"max_answer_length is {max_answer_length}: give at least 1 token.")
-        length = getattr(preprocessor, "sequence_length", 0)
-        if length > backbone.max_sequence_length:
-            raise InputError(
-                f"the preprocessor's sequence_length is {length}, but the encoder has "
-                f"{backbone.max_sequence_length} positions: make it shorter."
-            )
+        check_positions(backbone, preprocessor)
 
         # === Layers ===
         self.backbone, self.preprocessor = backbone, preprocessor

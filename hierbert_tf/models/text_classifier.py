@@ -21,7 +21,7 @@ from hierbert_tf.layers.pooler import ClsPooler
 from hierbert_tf.layers.seeds import derived_seed, kernel_initializer
 from hierbert_tf.models.backbone import HierarchicalBertBackbone
 from hierbert_tf.models.class_labels import agreed_labels
-from hierbert_tf.models.layer_choice import chosen_layer
+from hierbert_tf.models.layer_choice import check_positions, chosen_layer
 from hierbert_tf.models.preset_folder import preset_folder
 from hierbert_tf.models.text_classifier_preprocessor import (
     HierarchicalBertTextClassifierPreprocessor,
@@ -96,12 +96,7 @@ class HierarchicalBertTextClassifier(keras_hub.models.TextClassifier):
         labels = agreed_labels(num_classes, labels, preprocessor)
         if pooling not in POOLINGS:
             raise InputError(f"pooling {pooling!r} is unknown: choose {' or '.join(POOLINGS)}.")
-        length = getattr(preprocessor, "sequence_length", 0)
-        if length > backbone.max_sequence_length:
-            raise InputError(
-                f"the preprocessor's sequence_length is {length}, but the encoder has "
-                f"{backbone.max_sequence_length} positions: make it shorter."
-            )
+        check_positions(backbone, preprocessor)
 
         # === Layers ===
         self.backbone = backbone

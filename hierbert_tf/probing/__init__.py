@@ -1,0 +1,1 @@
+"""What does each layer know: probing tasks over the vectors of every layer."""
