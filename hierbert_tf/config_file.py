@@ -14,6 +14,7 @@ import dacite
 import yaml
 
 from hierbert_tf.config import MonitorConfig, ReceivesConfig, RunConfig
+from hierbert_tf.config_probing import ProbingConfig
 from hierbert_tf.errors import InputError
 
 Config = TypeVar("Config")
@@ -37,7 +38,8 @@ def load_config(
         path: YAML file; settings it does not name keep their defaults. None: all defaults.
         overrides: `key=value` with dotted keys, the value in YAML: `training.steps=5000`,
             `tasks.0.layer=3`, `vocabulary.path=vocab.txt`.
-        kind: the class of the settings: `RunConfig` of pre-training, `FinetuningConfig`.
+        kind: the class of the settings: `RunConfig` of pre-training,
+            `FinetuningConfig`, `ProbingConfig`.
 
     Returns:
         The settings, not yet checked against each other.
@@ -120,15 +122,20 @@ def dump_config(config: Any) -> str:
 def comparable_settings(config: Any) -> dict[str, Any]:
     """The settings that a run's result depends on.
 
-    That is all but its place, how it is watched and, in fine-tuning, how many seeds are run.
+    That is all but its place, how it is watched, how many seeds of a fine-tuning or a probing are
+    run, and on which tasks an encoder is probed: the scores of one do not depend on the others.
 
     Example:
 
     >>> comparable_settings(RunConfig(folder="a")) == comparable_settings(RunConfig(folder="b"))
     True
     """
-    settings = dataclasses.asdict(dataclasses.replace(config, monitor=MonitorConfig(), folder=""))
-    settings.pop("seeds", None)
+    settings = {**dataclasses.asdict(config), "folder": ""}
+    if "monitor" in settings:
+        settings["monitor"] = dataclasses.asdict(MonitorConfig())
+    apart = ("data", "tasks", "word_level") if isinstance(config, ProbingConfig) else ()
+    for name in ("seeds", *apart):
+        settings.pop(name, None)
     return settings
 
 

@@ -15,6 +15,7 @@ RANKS = {
     "storage": 0,
     "data.features": 0,
     "config_file": 1,
+    "provenance": 1,
     "layers": 1,
     "data": 1,
     "corpus": 2,

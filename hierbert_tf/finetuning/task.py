@@ -20,7 +20,7 @@ from hierbert_tf.downstream.example_counts import ExampleCounts
 from hierbert_tf.errors import InputError
 from hierbert_tf.evaluation.baselines import BaselineScore
 from hierbert_tf.finetuning.encoder import StartingEncoder
-from hierbert_tf.finetuning.provenance import examples_sha256
+from hierbert_tf.provenance import examples_sha256
 
 # Examples that are tokenised together.
 CHUNK = 1000

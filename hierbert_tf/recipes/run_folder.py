@@ -8,6 +8,7 @@ from typing import IO, Any
 from hierbert_tf.config import RunConfig
 from hierbert_tf.config_file import comparable_settings, dump_config, load_config
 from hierbert_tf.config_finetuning import FinetuningConfig
+from hierbert_tf.config_probing import ProbingConfig
 from hierbert_tf.errors import InputError
 from hierbert_tf.storage import storage_error, write_text
 from hierbert_tf.training.checkpoints import Checkpoints
@@ -16,11 +17,13 @@ from hierbert_tf.training.checkpoints import Checkpoints
 RECORDS = ("checkpoints", "config.yaml", "vocab.txt", "chance.json", "metrics.csv", "tensorboard",
            "plots", "architecture.png", "corpus_report.md", "summary.md", "model.keras",
            "encoder", "examples.md", "results.csv", "results.md", "baselines.md",
-           "seed_*")  # fmt: skip
+           "seed_*", "tasks", "scores.csv", "scores.md", "heat_map_*.png", "lines_*.png",
+           "selectivity_*.png",
+           "probing")  # fmt: skip
 
 
 class RunFolder:
-    """The folder of one run, of pre-training or of fine-tuning: its settings, records and lock.
+    """The folder of one run, of whatever kind: its settings, records and lock.
 
     Args:
         config: the resolved settings; `folder` names the place.
@@ -29,7 +32,7 @@ class RunFolder:
         InputError: the folder cannot be made or written, or another process works in it.
     """
 
-    def __init__(self, config: RunConfig | FinetuningConfig) -> None:
+    def __init__(self, config: RunConfig | FinetuningConfig | ProbingConfig) -> None:
         self.config = config
         self.path = Path(config.folder)
         self.data = self.path / "data"

@@ -1,0 +1,127 @@
+r"""Asks what each layer of an encoder knows: probing tasks over every layer's vectors.
+
+    python -m hierbert_tf.recipes.probe --model runs/mine --data data/probing
+    python -m hierbert_tf.recipes.probe --model runs/mine --data data/probing --seeds 3 \
+        classifier.kind=logistic_regression
+
+The same command started again goes on: the tasks and seeds that are done are kept.
+"""
+
+import argparse
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hierbert_tf.config_file import load_config, settings_sha256
+from hierbert_tf.config_probing import ProbingConfig
+from hierbert_tf.errors import InputError
+from hierbert_tf.probing.check import check_probing
+from hierbert_tf.probing.example_files import find_probing_tasks, read_probing_task
+from hierbert_tf.probing.load_probed import load_probed
+from hierbert_tf.probing.results import write_probing_results
+from hierbert_tf.probing.run import ProbingRun
+from hierbert_tf.probing.scores import ProbeScore
+from hierbert_tf.recipes.command_line import run_program
+from hierbert_tf.recipes.run_folder import RunFolder
+from hierbert_tf.storage import write_text
+
+
+def probe(config: ProbingConfig, *, from_scratch: bool = False) -> int:
+    """Probes the encoder with every task and writes the tables and figures.
+
+    Args:
+        config: the settings.
+        from_scratch: set earlier results in the folder aside; the cached vectors stay.
+
+    Returns:
+        0.
+
+    Raises:
+        InputError: something in the settings, the tasks or the encoder is wrong.
+        RunStopped: the disk is full.
+    """
+    check_probing(config)
+    if not config.folder:
+        config = replace(config, folder=str(_folder_beside(config.model.path)))
+    folder = RunFolder(config)
+    try:
+        if from_scratch and (aside := folder.set_aside()):
+            print(f"the earlier results are kept in {aside}")
+        folder.check_settings()
+        return _probe(config, folder)
+    finally:
+        folder.release()
+
+
+def _probe(config: ProbingConfig, folder: RunFolder) -> int:
+    paths = find_probing_tasks(config.data, config.tasks, config.word_level)
+    # All files are read before the first is probed: a fault in the last one is found at once.
+    tasks = [read_probing_task(path, path.stem in config.word_level) for path in paths]
+    counts = "\n\n".join(task.counts.to_markdown() for task in tasks)
+    print(f"{counts}\n", flush=True)
+    run = ProbingRun(config, load_probed(config.model), folder.path)
+    folder.claim()
+    write_text(folder.path / "examples.md", counts + "\n")
+    facts = {"encoder": config.model.path, "settings": settings_sha256(config)[:12]}
+    scores: list[ProbeScore] = []
+    table = ""
+    for task in tasks:
+        scores += run.scores(task)
+        # After each task, so that an unfinished run can be looked at.
+        commit = {"commit": " ".join(run.commits)}
+        table = write_probing_results(folder.path, scores, {**facts, **commit}, run.heads)
+    print(f"\n{table}")
+    print(f"scores: {folder.path}/scores.csv   figures: {folder.path}/*.png")
+    return 0
+
+
+def _folder_beside(model: str) -> Path:
+    """Where results go if no folder is named: beside the model that they are about."""
+    path = Path(model)
+    if path.is_dir():
+        return path / "probing"
+    if path.is_file():
+        return path.with_suffix("") / "probing"
+    raise InputError(
+        f"model.path: there is no {model}; for an encoder that is not on this disk give folder=..."
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Reads the command line and runs; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m hierbert_tf.recipes.probe",
+        description="Probe what each layer of an encoder knows.",
+    )
+    parser.add_argument("--config", metavar="FILE", help="settings in YAML")
+    parser.add_argument(
+        "--model", metavar="RUN", help="run, preset, .keras file or vectors: model.path=RUN"
+    )
+    parser.add_argument("--data", metavar="DIR", help="folder of the tasks' files: data=DIR")
+    parser.add_argument("--seeds", type=int, metavar="N", help="how many seeds: seeds=N")
+    parser.add_argument(
+        "--from-scratch", action="store_true", help="set earlier results in the folder aside"
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="such as model.poolings=[mean]"
+    )
+    options = parser.parse_intermixed_args(arguments)
+
+    def program() -> int:
+        config = load_config(options.config, options.overrides, ProbingConfig)
+        if options.model is not None:
+            config = replace(config, model=replace(config.model, path=options.model))
+        if options.data is not None:
+            config = replace(config, data=options.data)
+        if options.seeds is not None:
+            config = replace(config, seeds=options.seeds)
+        return probe(config, from_scratch=options.from_scratch)
+
+    with warnings.catch_warnings():
+        return run_program(program)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
