@@ -1,12 +1,12 @@
 """The figures of a probing run: a heat map, layer by task, and a panel of lines for each task."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
+from hierbert_tf.probing.head_names import HeadNames
 from hierbert_tf.probing.layer_scores import APART, LayerScores, by_task, heads_by_layer
 from hierbert_tf.probing.scores import PRE_TRAINED, RANDOM_WEIGHTS, ProbeScore
 from hierbert_tf.training.monitor.plots import (
@@ -37,8 +37,24 @@ LINES = (
 )
 MOST_PANELS_A_ROW = 5
 # Inches; a character's width is that of the labels, generously.
-PANEL_HEIGHT, CELL, CHARACTER = 1.9, (0.62, 0.35), 0.085
+PANEL_HEIGHT, CELL, CHARACTER = 2.1, (0.62, 0.35), 0.085
 ANGLE = 35  # of the tasks' names, degrees
+
+
+def probing_figures(
+    scores: Sequence[ProbeScore], heads: Heads, pooling: str
+) -> Iterator[tuple[str, Figure]]:
+    """The figures of one pooling by name: `heat_map`, `lines` and, if measured, `selectivity`.
+
+    Args:
+        scores: of the run.
+        heads: name and layer of each pre-training task.
+        pooling: which to draw.
+    """
+    yield "heat_map", heat_map(scores, heads, pooling)
+    yield "lines", layer_lines(scores, heads, pooling)
+    if any(score.selectivity is not None for score in scores if score.pooling == pooling):
+        yield "selectivity", selectivity_map(scores, heads, pooling)
 
 
 def heat_map(scores: Sequence[ProbeScore], heads: Heads, pooling: str) -> Figure:
@@ -92,7 +108,7 @@ def layer_lines(scores: Sequence[ProbeScore], heads: Heads, pooling: str) -> Fig
     columns = min(MOST_PANELS_A_ROW, len(tasks))
     rows = -(-len(tasks) // columns)
     layers = {one for found in tasks.values() for some in found.values() for one in some.layers}
-    names = _HeadNames(heads, layers)
+    names = HeadNames(heads, layers, PANEL_HEIGHT)
     width = max(5.2, 0.7 + (names.width + 0.5) * columns)
     figure, axes = panels(width, 0.9 + (PANEL_HEIGHT + 0.6) * rows, columns, rows, "layer")
     for axis, (task, found) in zip(axes, tasks.items(), strict=False):
@@ -147,53 +163,6 @@ def _draw_task(axis: Any, found: Mapping[str, LayerScores]) -> tuple[float, floa
     return low, high
 
 
-class _HeadNames:
-    """Where the pre-training heads' lines and names stand in each panel, in inches and layers."""
-
-    LINE, CHARACTER = 0.12, 0.056  # inches, at 7 points
-
-    def __init__(self, heads: Heads, layers: set[int]) -> None:
-        self.at = heads_by_layer(heads)
-        self.first, self.last = min(layers | set(self.at)), max(layers | set(self.at))
-        # A name stands left of its line, and must not reach the line of the head below it.
-        space = {layer: self.LINE * len(names) + 0.08 for layer, names in self.at.items()}
-        below = zip(self.at, list(self.at)[1:], strict=False)
-        a_layer = max((space[layer] / (layer - other) for other, layer in below), default=0.0)
-        self.margin = max(0.15, space.get(self.first, 0.0))
-        self.width = max(2.0, a_layer * (self.last - self.first) + self.margin + 0.15)
-        longest = max((len(name) for _, name in self._names()), default=0)
-        self.height = min(0.6 * PANEL_HEIGHT, self.CHARACTER * longest) if heads else 0.0
-
-    def draw(self, axis: Any, low: float, high: float) -> None:
-        """Draws lines and names, with the names above the data, and sets the limits and ticks."""
-        # A difference inside the noise must not fill the panel.
-        middle, span = (low + high) / 2, max(high - low, 10.0)
-        low, high = middle - 0.55 * span, middle + 0.55 * span
-        axis.set_ylim(low, low + (high - low) / (1 - self.height / PANEL_HEIGHT))
-        ticks = MaxNLocator(4).tick_values(low, high)
-        axis.set_yticks([tick for tick in ticks if max(0, low) <= tick <= min(100, high)])
-        a_layer = max(1, self.last - self.first) / (self.width - self.margin - 0.15)
-        axis.set_xlim(self.first - self.margin * a_layer, self.last + 0.15 * a_layer)
-        axis.set_xticks(range(self.first, self.last + 1, -(-(self.last - self.first + 1) // 7)))
-        for layer, name in self._names():
-            axis.axvline(layer, color=ORANGE, linewidth=1.0, zorder=1.5)
-            axis.annotate(
-                name,
-                (layer, 1.0),
-                (-2, 0),
-                xycoords=("data", "axes fraction"),
-                textcoords="offset points",
-                rotation=90,
-                ha="right",
-                va="top",
-                fontsize=7,
-                color=ORANGE,
-            )
-
-    def _names(self) -> list[tuple[int, str]]:
-        return [(layer, "\n".join(map(words, names))) for layer, names in self.at.items()]
-
-
 def _heat_map(
     scores: Sequence[ProbeScore], heads: Heads, pooling: str, name: str, title: str, bar: str
 ) -> Figure:
@@ -220,7 +189,9 @@ def _heat_map(
     named = ["\N{BLACK LEFT-POINTING TRIANGLE} " + ", ".join(map(words, at[one])) for one in at]
     title = f"{title}: {_shown(pooling)}"
 
-    figure = Figure(figsize=_size(shown, labels, named, title), dpi=130, layout="constrained")
+    figure = Figure(figsize=_size(shown, labels, named, title), dpi=130)
+    # Wider than its default: one pass of the layout can miss a turned name by some pixels.
+    figure.set_layout_engine("constrained", w_pad=0.12)
     axis = figure.subplots()
     colours = values - base
     limit = heat_limit(colours.ravel())
@@ -229,8 +200,7 @@ def _heat_map(
         axis.axhline(below - 0.5, color="white", linewidth=5)
     if APART in tasks and len(tasks) > 1:
         axis.axvline(len(tasks) - 1.5, color="white", linewidth=5)
-    turned = {"rotation": ANGLE, "ha": "right", "rotation_mode": "anchor"}
-    axis.set_xticks(range(len(tasks)), shown, **turned)
+    axis.set_xticks(range(len(tasks)), shown, rotation=ANGLE, ha="right", rotation_mode="anchor")
     axis.set_yticks(range(len(labels)), labels)
     axis.set_ylabel("layer", y=(below + len(labels)) / (2 * len(labels)))
     if at:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from hierbert_tf.probing.figures import heat_map, layer_lines, selectivity_map
+from hierbert_tf.probing.figures import probing_figures
 from hierbert_tf.probing.layer_scores import (
     APART,
     LayerScores,
@@ -45,7 +45,7 @@ def scores_markdown(
 
     >>> score = ProbeScore(
     ...     "tree_depth", PRE_TRAINED, "cls", 4, "mlp", 1, "hidden 50", 8, 200, 0.25, 0.5, 0.375)
-    >>> print(scores_markdown([score], {"commit": "abc"}).splitlines()[8])
+    >>> print(scores_markdown([score], {"commit": "abc"}).splitlines()[7])
     | tree_depth | 200 | 25.0 | - | 37.5 ± - (4) | 37.5 ± - (4) | - |
     """
     if not scores:
@@ -97,11 +97,8 @@ def write_probing_results(
     markdown = scores_markdown(scores, facts, heads)
     table = scores_csv(scores, facts)
     for pooling in poolings_of(scores):
-        write_figure(heat_map(scores, heads, pooling), folder / f"heat_map_{pooling}.png")
-        write_figure(layer_lines(scores, heads, pooling), folder / f"lines_{pooling}.png")
-        if any(score.selectivity is not None for score in scores if score.pooling == pooling):
-            figure = selectivity_map(scores, heads, pooling)
-            write_figure(figure, folder / f"selectivity_{pooling}.png")
+        for name, figure in probing_figures(scores, heads, pooling):
+            write_figure(figure, folder / f"{name}_{pooling}.png")
     write_text(folder / "scores.md", markdown)
     write_text(folder / "scores.csv", table)
     return markdown

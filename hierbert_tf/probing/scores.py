@@ -154,7 +154,7 @@ def _cell(value: Any, kind: object) -> str:
     return str(value) if kind is str else repr(int(value) if kind is int else float(value))
 
 
-def _value(name: str, cell: str, where: str) -> str | int | float | None:
+def _value(name: str, cell: str, where: str) -> Any:
     """The value of one cell."""
     kind = _FIELDS[name]
     if kind is str:
