@@ -43,12 +43,14 @@ class CorpusConfig:
         language: ISO 639-1 code for the sentence splitter.
         held_out_fraction: share of the documents that is kept from training and evaluated on.
         shard_tokens: WordPieces a shard file holds, about.
+        remove_duplicates: keep only the first occurrence of paragraphs, and of pairs, that are equal.
     """
 
     sources: tuple[SourceConfig, ...] = (SourceConfig(path="wikipedia_excerpt"),)
     language: str = "en"
     held_out_fraction: float = 0.1
     shard_tokens: int = 262_144
+    remove_duplicates: bool = False
 
 
 @dataclass(frozen=True)
