@@ -43,7 +43,7 @@ class CorpusConfig:
         language: ISO 639-1 code for the sentence splitter.
         held_out_fraction: share of the documents that is kept from training and evaluated on.
         shard_tokens: WordPieces a shard file holds, about.
-        remove_duplicates: keep only the first occurrence of paragraphs, and of pairs, that are equal.
+        remove_duplicates: of equal paragraphs, and of equal pairs, keep only the first.
     """
 
     sources: tuple[SourceConfig, ...] = (SourceConfig(path="wikipedia_excerpt"),)
