@@ -22,7 +22,7 @@ from hierbert_tf.probing.example_files import find_probing_tasks, read_probing_t
 from hierbert_tf.probing.load_probed import load_probed
 from hierbert_tf.probing.results import write_probing_results
 from hierbert_tf.probing.run import ProbingRun
-from hierbert_tf.probing.scores import ProbeScore
+from hierbert_tf.probing.tensorboard import write_probing_tensorboard
 from hierbert_tf.recipes.command_line import run_program
 from hierbert_tf.recipes.run_folder import RunFolder
 from hierbert_tf.storage import write_text
@@ -64,14 +64,14 @@ def _probe(config: ProbingConfig, folder: RunFolder) -> int:
     run = ProbingRun(config, load_probed(config.model), folder.path)
     folder.claim()
     write_text(folder.path / "examples.md", counts + "\n")
-    facts = {"encoder": config.model.path, "settings": settings_sha256(config)[:12]}
-    scores: list[ProbeScore] = []
-    table = ""
-    for task in tasks:
-        scores += run.scores(task)
-        # After each task, so that an unfinished run can be looked at.
-        commit = {"commit": " ".join(run.commits)}
-        table = write_probing_results(folder.path, scores, {**facts, **commit}, run.heads)
+    scores = [score for task in tasks for score in run.scores(task)]
+    facts = {
+        "probed": config.model.path,
+        "settings": settings_sha256(config)[:12],
+        "commit": " ".join(run.commits),
+    }
+    table = write_probing_results(folder.path, scores, facts, run.heads)
+    write_probing_tensorboard(folder.path / "tensorboard", scores, run.heads, table)
     print(f"\n{table}")
     print(f"scores: {folder.path}/scores.csv   figures: {folder.path}/*.png")
     return 0
