@@ -76,7 +76,7 @@ def encode(
             rows = order[first : first + max(1, batch_tokens // length)]
             token_ids, mask = _batch(encoder, [sentences[row][: kept[row]] for row in rows], length)
             examples, places = words.of(rows) if words else (rows, np.zeros([0, 2], np.int32))
-            pooled = program(token_ids, mask, places)
+            pooled = program(*map(tf.constant, (token_ids, mask, places)))
             for pooling, target in vectors.items():
                 values = pooled[pooling].numpy()  # [L + 1, B or W, H]
                 if not np.isfinite(values).all():
@@ -106,7 +106,9 @@ def _program(encoder: ProbedEncoder, poolings: tuple[str, ...]) -> Any:
                 for pooling in poolings
             }
 
-        encoder.programs[poolings] = program
+        # As a concrete function: TensorFlow takes the many encoders of a run for one function that
+        # is traced over and over, and would say so.
+        encoder.programs[poolings] = program.get_concrete_function()
     return encoder.programs[poolings]
 
 

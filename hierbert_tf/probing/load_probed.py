@@ -1,6 +1,7 @@
 """What is probed, from a path."""
 
 import contextlib
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -134,7 +135,10 @@ def _keras_file(path: Path, config: ProbedConfig) -> tuple[Any, Any]:
             f"model.path: {path} is no .keras file; give one, a run, a preset's folder or a folder "
             "of .npy files"
         )
-    model: Any = _loaded(path, lambda: keras.saving.load_model(path, compile=False))
+    with warnings.catch_warnings():
+        # A trained model's optimizer has values that are not read here.
+        warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
+        model: Any = _loaded(path, lambda: keras.saving.load_model(path, compile=False))
     is_backbone = isinstance(model, keras_hub.models.Backbone)
     backbone = model if is_backbone else getattr(model, "backbone", None)
     if backbone is None:

@@ -171,7 +171,8 @@ class ProbedEncoder:
             # Inside a graph keras-hub's tokenizer is TensorFlow Text's; outside it is Python, at an
             # eighth of the speed.
             signature = [tf.TensorSpec([None], tf.string)]
-            self.programs["tokenise"] = tf.function(self.tokenizer.tokenize, signature)
+            program = tf.function(self.tokenizer.tokenize, signature)
+            self.programs["tokenise"] = program.get_concrete_function()
         parts = [
             self.programs["tokenise"](tf.constant(texts[first : first + _TEXTS], tf.string))
             for first in range(0, len(texts), _TEXTS)
@@ -210,9 +211,8 @@ class ProbedEncoder:
             backbone = type(self.backbone).from_config(self.backbone.get_config())
             for weight in backbone.weights:
                 _draw(weight, seed)
-        return ProbedEncoder(
-            backbone, self.tokenizer, f"{self.name} (random weights, seed {seed})", self.heads
-        )
+        name = f"{self.name} (random weights, seed {seed})"
+        return ProbedEncoder(backbone, self.tokenizer, name, self.heads)
 
 
 def _split(flat: np.ndarray, counts: np.ndarray) -> list[np.ndarray]:

@@ -183,7 +183,7 @@ def _read_record(place: Path, facts: Mapping[str, Any]) -> EncodingCounts | None
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         counts = EncodingCounts(**{name: int(record[name]) for name in names})
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} cannot be read: remove {place}, or give another cache") from error
