@@ -38,6 +38,7 @@ LINES = (
 MOST_PANELS_A_ROW = 5
 # Inches; a character's width is that of the labels, generously.
 PANEL_HEIGHT, CELL, CHARACTER = 2.1, (0.62, 0.35), 0.085
+LEGEND_WIDTH = 7.8  # of the legend in one row
 ANGLE = 35  # of the tasks' names, degrees
 
 
@@ -110,7 +111,8 @@ def layer_lines(scores: Sequence[ProbeScore], heads: Heads, pooling: str) -> Fig
     layers = {one for found in tasks.values() for some in found.values() for one in some.layers}
     names = HeadNames(heads, layers, PANEL_HEIGHT)
     width = max(5.2, 0.7 + (names.width + 0.5) * columns)
-    figure, axes = panels(width, 0.9 + (PANEL_HEIGHT + 0.6) * rows, columns, rows, "layer")
+    height = (0.9 if width >= LEGEND_WIDTH else 1.15) + (PANEL_HEIGHT + 0.6) * rows
+    figure, axes = panels(width, height, columns, rows, "layer")
     for axis, (task, found) in zip(axes, tasks.items(), strict=False):
         low, high = _draw_task(axis, found)
         names.draw(axis, low, high)
@@ -125,7 +127,12 @@ def layer_lines(scores: Sequence[ProbeScore], heads: Heads, pooling: str) -> Fig
         handles, labels = axis.get_legend_handles_labels()
         named.update(zip(labels, handles, strict=True))
     figure.legend(
-        named.values(), named, frameon=False, fontsize=9, loc="outside lower center", ncols=4
+        named.values(),
+        named,
+        frameon=False,
+        fontsize=9,
+        loc="outside lower center",
+        ncols=4 if width >= LEGEND_WIDTH else 2,
     )
     seeds = {score.seed for score in scores if score.pooling == pooling}
     bars = f" (bars: standard deviation over {len(seeds)} seeds)" if len(seeds) > 1 else ""

@@ -14,7 +14,7 @@ from hierbert_tf.config_file import settings_sha256
 from hierbert_tf.config_probing import FIRST_TOKEN, MLP, ProbeClassifierConfig, ProbingConfig
 from hierbert_tf.errors import InputError
 from hierbert_tf.probing.control_task import control_labels
-from hierbert_tf.probing.examples import TEST, ProbingTask
+from hierbert_tf.probing.examples import TEST, TRAIN, ProbingTask
 from hierbert_tf.probing.logistic_regression import train_logistic_regressions
 from hierbert_tf.probing.online_code import Codelength, online_codelengths
 from hierbert_tf.probing.precomputed import PrecomputedVectors
@@ -140,7 +140,13 @@ class ProbingRun:
         if self.config.control:
             # Each seed draws random labels of its own.
             for seed in seeds:
-                for result in train(values, control_labels(task, seed), *facts, [seed]):
+                random_labels = control_labels(task, seed)
+                if len(set(random_labels[task.rows(TRAIN)])) == 1:
+                    # Every sentence begins with the same word: there is nothing to learn.
+                    right = random_labels[task.rows(TEST)] == random_labels[task.rows(TRAIN)][0]
+                    controls |= {(row, seed): float(right.mean()) for row in range(len(values))}
+                    continue
+                for result in train(values, random_labels, *facts, [seed]):
                     controls[result.layer, seed] = result.test
         codes: dict[tuple[int, int], Codelength] = {}
         if self.config.online_code:

@@ -141,6 +141,7 @@ SENTEVAL = [
         (["a_task_with_a_very_long_name_of_its_own", "b"], 13,
          [("masked_lm", 0), ("next_sentence", 0), ("sentence_order", 1), ("bigram_shift", 1)]),
         (["a"], 1, []),
+        (["a", "b"], 5, HEADS),
     ],
 )  # fmt: skip
 def test_nothing_overlaps_or_is_cut(tasks, layers, heads):
@@ -149,6 +150,9 @@ def test_nothing_overlaps_or_is_cut(tasks, layers, heads):
         canvas.draw()
         renderer = canvas.get_renderer()
         whole = figure.bbox
+        for legend in figure.legends:
+            box = legend.get_window_extent(renderer)
+            assert whole.x0 <= box.x0 and box.x1 <= whole.x1, "legend"
         for axis in figure.axes:
             if axis.get_label() == "<colorbar>":
                 continue
