@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 
 import zstandard
 
+from hierbert_tf.corpus.span import WHOLE, Span
 from hierbert_tf.corpus.statistics import ReadStatistics
 from hierbert_tf.errors import InputError
 
@@ -120,6 +121,12 @@ def bare_name(path: Path) -> str:
     return (path.stem if path.suffix.lower() in _SUFFIXES else path.name).lower()
 
 
+def is_compressed(path: Path) -> bool:
+    """The file's first bytes are those of gzip, bzip2, xz or zstd."""
+    with open(path, "rb") as file:
+        return file.read(6).startswith(tuple(_MAGIC))
+
+
 def open_binary(path: Path) -> BinaryIO:
     """Opens a file for reading its decompressed bytes.
 
@@ -165,18 +172,26 @@ class _Owning(io.BufferedReader):
         self._file.close()
 
 
-def read_bytes(path: Path, statistics: ReadStatistics) -> Iterator[bytes]:
+def read_bytes(path: Path, statistics: ReadStatistics, span: Span = WHOLE) -> Iterator[bytes]:
     """Yields the decompressed bytes of a text file in chunks, counting them.
+
+    Args:
+        path: the file.
+        statistics: counters.
+        span: the bytes to read, where the file is not compressed.
 
     Raises:
         InputError: the file is truncated, damaged, unreadable or no text.
     """
     with open_binary(path) as file:
-        statistics.files += 1
-        first = True
+        statistics.files += span.is_start
+        first = span.is_start
+        left = -1 if span.end is None else span.end - span.start
+        if span.start:
+            file.seek(span.start)
         while True:
             try:
-                chunk = file.read(_CHUNK)
+                chunk = file.read(_CHUNK if left < 0 else min(_CHUNK, left))
             except DECOMPRESSION_ERRORS as error:
                 raise InputError(
                     f"compressed file {str(path)!r} is truncated or damaged ({error}): "
@@ -188,6 +203,7 @@ def read_bytes(path: Path, statistics: ReadStatistics) -> Iterator[bytes]:
                 raise InputError(f"cannot read {str(path)!r}: {reason}.") from error
             if not chunk:
                 return
+            left -= len(chunk) if left > 0 else 0
             if first:
                 for magic, kind in _BINARY_MAGIC.items():
                     if chunk.startswith(magic):
@@ -201,7 +217,7 @@ def read_bytes(path: Path, statistics: ReadStatistics) -> Iterator[bytes]:
 
 
 def read_raw_lines(
-    path: Path, statistics: ReadStatistics, longest: int = LONGEST_LINE
+    path: Path, statistics: ReadStatistics, longest: int = LONGEST_LINE, span: Span = WHOLE
 ) -> Iterator[tuple[bytes, bool]]:
     """Yields `(line, whole)`: lines without their end, cut where they exceed `longest` bytes.
 
@@ -209,12 +225,13 @@ def read_raw_lines(
         path: the file.
         statistics: counters; `cut_lines` counts the lines that were cut.
         longest: bytes of the longest piece handed out, so that memory stays bounded.
+        span: the lines to read, where the file is not compressed.
 
     Yields:
         The bytes, and whether they end a line (False: the next piece goes on with the same line).
     """
     rest, was_cut = b"", False
-    for chunk in read_bytes(path, statistics):
+    for chunk in read_bytes(path, statistics, span):
         *lines, rest = (rest + chunk).split(b"\n")
         for whole, line in [*((True, line) for line in lines), (False, rest)]:
             while len(line) > longest:
@@ -244,7 +261,7 @@ def _cut_point(line: bytes, longest: int) -> int:
 
 
 def read_lines(
-    path: Path, statistics: ReadStatistics, longest: int = LONGEST_LINE
+    path: Path, statistics: ReadStatistics, longest: int = LONGEST_LINE, span: Span = WHOLE
 ) -> Iterator[str]:
     """Yields decoded lines without their ends.
 
@@ -255,6 +272,7 @@ def read_lines(
         path: the file, plain or compressed.
         statistics: counters.
         longest: bytes of the longest line handed out whole.
+        span: the lines to read, where the file is not compressed.
     """
-    for line, _ in read_raw_lines(path, statistics, longest):
+    for line, _ in read_raw_lines(path, statistics, longest, span):
         yield statistics.decode(line)

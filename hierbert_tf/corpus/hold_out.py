@@ -2,6 +2,8 @@
 
 from hashlib import blake2b
 
+import numpy as np
+
 from hierbert_tf.errors import InputError
 
 _HASHES = 1 << 64
@@ -56,6 +58,21 @@ class HoldOut:
         if len(self._smallest) > 2:
             # A hash that leaves is above two others and stays so: its count is never needed again.
             del self._smallest[max(self._smallest)]
+
+    def observe_all(self, values: np.ndarray) -> None:
+        """Counts documents of these hashes, uint64 [documents]: as `observe` for each of them."""
+        if not len(values):
+            return
+        self._documents += len(values)
+        self._below += int(np.count_nonzero(values < np.uint64(self._limit)))
+        self._largest = max(self._largest, int(values.max()))
+        # Only the two smallest can ever matter, here as in `observe`.
+        for value, count in zip(*np.unique(values, return_counts=True), strict=True):
+            if len(self._smallest) == 2 and int(value) > max(self._smallest):
+                break
+            self._smallest[int(value)] = self._smallest.get(int(value), 0) + int(count)
+            if len(self._smallest) > 2:
+                del self._smallest[max(self._smallest)]
 
     def threshold(self) -> int:
         """Documents of a hash below this are held out; 0: none."""

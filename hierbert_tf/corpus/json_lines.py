@@ -8,6 +8,7 @@ from typing import Any
 from hierbert_tf.corpus.document import Document
 from hierbert_tf.corpus.files import read_raw_lines
 from hierbert_tf.corpus.plain_text import split_paragraphs
+from hierbert_tf.corpus.span import WHOLE, Span
 from hierbert_tf.corpus.statistics import ReadStatistics
 from hierbert_tf.errors import InputError
 
@@ -23,13 +24,22 @@ PAIR_FIELDS = (
 _LONGEST_RECORD = 16_000_000
 
 
-def read_records(path: Path, statistics: ReadStatistics) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_records(
+    path: Path, statistics: ReadStatistics, span: Span = WHOLE
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yields `(line number, object)` for each line that is not blank.
+
+    Args:
+        path: the file.
+        statistics: counters.
+        span: the lines to read, where the file is not compressed.
 
     Raises:
         InputError: a line is no JSON object; names file and line.
     """
-    for number, (raw, whole) in enumerate(read_raw_lines(path, statistics, _LONGEST_RECORD), 1):
+    first = 1 + span.lines_before(path)
+    lines = read_raw_lines(path, statistics, _LONGEST_RECORD, span)
+    for number, (raw, whole) in enumerate(lines, first):
         if not whole:
             raise InputError(
                 f"{str(path)!r}, line {number}: a record of more than {_LONGEST_RECORD} bytes: "
@@ -76,7 +86,7 @@ def pair_or_single(first: str, second: str) -> Document | None:
 
 
 def read_json_lines(
-    path: Path, statistics: ReadStatistics, fields: tuple[str, ...] = ()
+    path: Path, statistics: ReadStatistics, fields: tuple[str, ...] = (), span: Span = WHOLE
 ) -> Iterator[Document]:
     r"""Yields one document a line.
 
@@ -86,6 +96,7 @@ def read_json_lines(
         fields: the key of the text, or the two keys of a pair. Empty: `text`, or else a known pair
             of keys (`sentence1`/`sentence2` as in SNLI and MultiNLI, `premise`/`hypothesis`,
             `text_a`/`text_b`, ...), looked up in each line.
+        span: the lines to read, where the file is not compressed.
 
     Raises:
         InputError: bad JSON, a missing key, a value that is no text; names file and line.
@@ -102,7 +113,7 @@ def read_json_lines(
         raise InputError(
             f"fields {list(fields)} of {str(path)!r}: give one field, or two of a pair."
         )
-    for number, record in read_records(path, statistics):
+    for number, record in read_records(path, statistics, span):
         place = f"{str(path)!r}, line {number}"
         keys = fields
         if not keys and "text" not in record:

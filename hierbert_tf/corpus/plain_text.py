@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hierbert_tf.corpus.document import Document
 from hierbert_tf.corpus.files import LONGEST_LINE, bare_name, read_lines
+from hierbert_tf.corpus.span import WHOLE, Span
 from hierbert_tf.corpus.statistics import ReadStatistics
 from hierbert_tf.errors import InputError
 
@@ -86,7 +87,10 @@ class _Pieces:
 
 
 def read_plain_text(
-    path: Path, statistics: ReadStatistics, document_break: str = "blank_line"
+    path: Path,
+    statistics: ReadStatistics,
+    document_break: str = "blank_line",
+    span: Span = WHOLE,
 ) -> Iterator[Document]:
     r"""Yields the documents of a plain-text file.
 
@@ -99,6 +103,7 @@ def read_plain_text(
         statistics: counters.
         document_break: `blank_line`: a blank line ends a document; `paragraph`: a blank line ends a
             paragraph, the file is one document; `line`: each line is a document.
+        span: the part to read; it must begin where a document does.
 
     Raises:
         InputError: unknown `document_break`, unreadable file.
@@ -118,7 +123,7 @@ def read_plain_text(
     is_wikitext = bare_name(path).endswith(".tokens")
     pieces = _Pieces()
     titled = False
-    for line in read_lines(path, statistics):
+    for line in read_lines(path, statistics, span=span):
         if is_wikitext:
             line = _WIKITEXT_SEPARATOR.sub(r"\1", line)
         if document_break == "line":

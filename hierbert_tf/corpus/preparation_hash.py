@@ -45,7 +45,7 @@ def preparation_settings(config: RunConfig) -> dict[str, Any]:
         for source in config.corpus.sources
         for path in source_files(source)
     ]
-    settings = {
+    found = {
         "readers": _READERS,
         "splitter": splitter_version(),
         "corpus": asdict(config.corpus),
@@ -56,7 +56,11 @@ def preparation_settings(config: RunConfig) -> dict[str, Any]:
         "files": files,
     }
     # As it comes back from a file: lists for tuples.
-    return dict(json.loads(json.dumps(settings)))
+    settings: dict[str, Any] = json.loads(json.dumps(found))
+    if not config.corpus.remove_duplicates:
+        # Younger than the others: without it the hash is that of a folder of an older version.
+        del settings["corpus"]["remove_duplicates"]
+    return settings
 
 
 def preparation_sha256(settings: dict[str, Any]) -> str:

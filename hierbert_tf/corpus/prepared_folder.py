@@ -1,8 +1,12 @@
 """The folder of a prepared corpus: found again, made beside and renamed, cleaned up."""
 
+import contextlib
+import errno
+import fcntl
 import os
 import shutil
-import socket
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,9 @@ from hierbert_tf.corpus.preparation_hash import (
 from hierbert_tf.data.manifest import MANIFEST, Manifest
 from hierbert_tf.errors import InputError
 
-_RETIRED = "-retired"
+_LOCK = "lock"
+# Seconds between looks at a lock that another process has.
+_LOOK_EVERY = 0.5
 
 
 def find_prepared(folder: Path, settings: dict[str, Any], replace: bool) -> Manifest | None:
@@ -60,40 +66,69 @@ def find_prepared(folder: Path, settings: dict[str, Any], replace: bool) -> Mani
 
 
 def work_folder(folder: Path) -> Path:
-    """Where this process prepares what becomes `folder`: beside it, so that a rename suffices."""
-    return folder.parent / f"{folder.name}.tmp-{socket.gethostname()}-{os.getpid()}"
+    """Where what becomes `folder` is prepared: beside it, so that a rename suffices."""
+    return folder.parent / f"{folder.name}.tmp"
+
+
+@contextlib.contextmanager
+def claimed(work: Path, wait: Callable[[], None]) -> Iterator[None]:
+    """Context in which no other process of this machine prepares in `work`.
+
+    The system gives the lock back when a process ends, however it ends. Where the file system has
+    no locks, there is none; tasks that are done twice do no harm.
+
+    Args:
+        work: the work folder; made if it is not there.
+        wait: called once if another process has it, before waiting for it.
+    """
+    told = False
+    while True:
+        work.mkdir(parents=True, exist_ok=True)
+        with open(work / _LOCK, "w", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not told:
+                    wait()
+                    told = True
+                time.sleep(_LOOK_EVERY)
+                continue
+            except OSError as error:
+                if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                    raise
+            try:
+                mine = os.path.samestat(os.fstat(lock.fileno()), os.stat(work / _LOCK))
+            except FileNotFoundError:
+                mine = False
+            # Else the other process has finished, and the folder with the lock is gone.
+            if mine:
+                yield
+                return
 
 
 def remove_abandoned(folder: Path) -> None:
-    """Removes what preparations of this folder left that were killed on this machine."""
-    prefix = f"{folder.name}.tmp-{socket.gethostname()}-"
-    for path in folder.parent.iterdir() if folder.parent.is_dir() else ():
-        if path.name.startswith(prefix):
-            pid = path.name.removeprefix(prefix).removesuffix(_RETIRED)
-            if pid.isdigit() and not _is_running(int(pid)):
-                shutil.rmtree(path, ignore_errors=True)
+    """Removes what preparations of this folder left that were killed while they replaced it.
+
+    Call it with the work folder claimed. What they had finished of the new text is in the work
+    folder, and stays.
+    """
+    shutil.rmtree(_retired(folder), ignore_errors=True)
 
 
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return pid != os.getpid()
+def _retired(folder: Path) -> Path:
+    return folder.parent / f"{folder.name}.tmp-retired"
 
 
-def publish(work: Path, folder: Path) -> None:
-    """Renames the finished `work` to `folder`, in the place of what was there."""
+def publish(finished: Path, folder: Path) -> None:
+    """Renames the folder `finished` to `folder`, in the place of what was there."""
     if folder.exists():
-        retired = work.with_name(f"{work.name}{_RETIRED}")
+        retired = _retired(folder)
         os.rename(folder, retired)
         try:
-            os.rename(work, folder)
+            os.rename(finished, folder)
         except OSError:
             os.rename(retired, folder)
             raise
         shutil.rmtree(retired, ignore_errors=True)
     else:
-        os.rename(work, folder)
+        os.rename(finished, folder)

@@ -11,6 +11,7 @@ from hierbert_tf.corpus.files import bare_name, list_files, read_raw_lines
 from hierbert_tf.corpus.json_lines import read_json_lines
 from hierbert_tf.corpus.pairs import read_glue
 from hierbert_tf.corpus.plain_text import read_plain_text
+from hierbert_tf.corpus.span import WHOLE, Span
 from hierbert_tf.corpus.squad import read_squad
 from hierbert_tf.corpus.statistics import ReadStatistics
 from hierbert_tf.corpus.tfds_source import read_tfds
@@ -52,7 +53,7 @@ def source_files(source: SourceConfig) -> list[Path]:
     Raises:
         InputError: the path is empty, does not exist, or is a folder without files.
     """
-    if source.format == "tfds" or (source.format == "auto" and source.tfds_name):
+    if is_tfds(source):
         return []
     if source.path == EXCERPT:
         return [excerpt_path()]
@@ -99,6 +100,20 @@ def _detect_json(path: Path) -> str:
     return "json_lines"
 
 
+def is_tfds(source: SourceConfig) -> bool:
+    """The source is a TFDS name, not files."""
+    return source.format == "tfds" or (source.format == "auto" and bool(source.tfds_name))
+
+
+def check_format(source: SourceConfig) -> None:
+    """Raises `InputError` unless the source's format is a known one."""
+    if source.format not in FORMATS:
+        raise InputError(
+            f"corpus source {source.path!r} has format {source.format!r}: "
+            f"use one of {', '.join(FORMATS)}."
+        )
+
+
 def read_documents(source: SourceConfig, statistics: ReadStatistics) -> Iterator[Document]:
     """Yields the documents of a source, file by file in sorted order.
 
@@ -109,29 +124,44 @@ def read_documents(source: SourceConfig, statistics: ReadStatistics) -> Iterator
     Raises:
         InputError: unknown format, missing or broken files, missing fields.
     """
-    if source.format not in FORMATS:
-        raise InputError(
-            f"corpus source {source.path!r} has format {source.format!r}: "
-            f"use one of {', '.join(FORMATS)}."
-        )
-    if source.format == "tfds" or (source.format == "auto" and source.tfds_name):
+    check_format(source)
+    if is_tfds(source):
+        yield from read_part(source, None, statistics)
+        return
+    for path in source_files(source):
+        yield from read_part(source, path, statistics)
+
+
+def read_part(
+    source: SourceConfig, path: Path | None, statistics: ReadStatistics, span: Span = WHOLE
+) -> Iterator[Document]:
+    """Yields the documents of one file of a source, or of a part of it.
+
+    Args:
+        source: format and fields.
+        path: the file; None: the source is a TFDS name.
+        statistics: counters that the readers raise.
+        span: a part that `corpus.units` found.
+
+    Raises:
+        InputError: a broken file, missing fields.
+    """
+    if path is None:
         yield from read_tfds(
             source.tfds_name, source.split, source.fields, statistics, data_dir=source.path
         )
         return
-    for path in source_files(source):
-        kind = detect_format(path) if source.format == "auto" else source.format
-        if kind == "text":
-            yield from read_plain_text(path, statistics, source.document_break)
-        elif kind == "wikipedia":
-            yield from read_wikipedia(path, statistics)
-        elif kind in ("squad", "squad_pairs"):
-            yield from read_squad(path, statistics, with_pairs=kind == "squad_pairs")
-        elif kind == "glue":
-            yield from read_glue(path, statistics, source.fields)
-        elif kind == "nli":
-            yield from read_json_lines(
-                path, statistics, source.fields or ("sentence1", "sentence2")
-            )
-        else:
-            yield from read_json_lines(path, statistics, source.fields)
+    kind = detect_format(path) if source.format == "auto" else source.format
+    if kind == "text":
+        yield from read_plain_text(path, statistics, source.document_break, span)
+    elif kind == "wikipedia":
+        yield from read_wikipedia(path, statistics)
+    elif kind in ("squad", "squad_pairs"):
+        yield from read_squad(path, statistics, with_pairs=kind == "squad_pairs")
+    elif kind == "glue":
+        yield from read_glue(path, statistics, source.fields)
+    elif kind == "nli":
+        fields = source.fields or ("sentence1", "sentence2")
+        yield from read_json_lines(path, statistics, fields, span)
+    else:
+        yield from read_json_lines(path, statistics, source.fields, span)

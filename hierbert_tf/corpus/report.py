@@ -24,7 +24,7 @@ class CorpusReport:
         words: words, by white space.
         characters: characters of the sentences.
         duplicate_lines: lines (paragraphs, or a pair's texts) that occurred before.
-        duplicate_error: probability that a new line was counted as a duplicate, at the end.
+        removed_duplicates: paragraphs and pairs that were left out because they occurred before.
         undecodable_bytes: bytes that are no UTF-8; dropped.
         nul_bytes: NUL characters; dropped.
         cut_lines: lines of more than 1 MB; cut at white space.
@@ -52,7 +52,7 @@ class CorpusReport:
     words: int = 0
     characters: int = 0
     duplicate_lines: int = 0
-    duplicate_error: float = 0.0
+    removed_duplicates: int = 0
     undecodable_bytes: int = 0
     nul_bytes: int = 0
     cut_lines: int = 0
@@ -114,7 +114,11 @@ class CorpusReport:
                 f"{self.held_out_documents:,}",
                 f"{self.held_out_share:.1%} of documents, {self.held_out_tokens:,} WordPieces",
             ),
-            ("duplicate lines", f"{self.duplicate_lines:,}", f"error {self.duplicate_error:.2g}"),
+            (
+                "duplicate lines",
+                f"{self.duplicate_lines:,}",
+                f"{self.removed_duplicates:,} left out",
+            ),
             ("undecodable bytes", f"{self.undecodable_bytes:,}", "dropped"),
             ("NUL characters", f"{self.nul_bytes:,}", "dropped"),
             ("lines over 1 MB", f"{self.cut_lines:,}", "cut at white space"),

@@ -19,12 +19,14 @@ class CachedDocument:
         split_hash: decides its split.
         is_pair: exactly two sentences that belong together.
         sentences: in order, none empty.
+        paragraphs: how many of the sentences each paragraph has.
     """
 
     document_id: int
     split_hash: int
     is_pair: bool
     sentences: list[str]
+    paragraphs: tuple[int, ...] = ()
 
 
 class SentenceCache:
@@ -73,6 +75,7 @@ class SentenceCache:
             document.split_hash,
             document.is_pair,
             document.sentences,
+            document.paragraphs,
         )
         self._stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
 

@@ -39,7 +39,20 @@ def split_sentences(document: Document, language: str = "en") -> list[str]:
     >>> split_sentences(Document(("Dr. A. Smith came at 5 p.m. He left.",)))
     ['Dr. A. Smith came at 5 p.m.', 'He left.']
     """
+    return [sentence for part in sentences_by_text(document, language) for sentence in part]
+
+
+def sentences_by_text(document: Document, language: str = "en") -> list[list[str]]:
+    """Sentences of each text (paragraph) of a document; of a pair's texts one each.
+
+    Example:
+
+    >>> sentences_by_text(Document(("One. Two.", " ")))
+    [['One.', 'Two.'], []]
+    """
     if document.is_pair:
-        return [text.strip() for text in document.texts]
-    pieces = (piece for text in document.texts for piece in sentencex.segment(language, text))
-    return [sentence for sentence in (piece.strip() for piece in pieces) if sentence]
+        return [[text.strip()] for text in document.texts]
+    found = (
+        (piece.strip() for piece in sentencex.segment(language, text)) for text in document.texts
+    )
+    return [[sentence for sentence in pieces if sentence] for pieces in found]

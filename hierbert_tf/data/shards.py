@@ -13,6 +13,7 @@ A shard is a TFRecord file with one `tf.train.Example` a record:
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -29,6 +30,7 @@ __all__ = [
     "ShardInfo",
     "ShardWriter",
     "Split",
+    "cut_document",
     "example_count",
     "save_token_counts",
     "token_counts",
@@ -121,6 +123,42 @@ def _count_tokens(folder: Path, manifest: Manifest) -> np.ndarray:
     return counts
 
 
+def cut_document(
+    sentence_lengths: np.ndarray, is_pair: bool, shard_tokens: int
+) -> Iterator[tuple[int, int, np.ndarray, bool]]:
+    """Cuts a document into the records that hold it.
+
+    Args:
+        sentence_lengths: int [sentences], tokens of each; empty sentences are dropped, overlong
+            ones cut.
+        is_pair: a pair of two texts; it becomes a plain document where a text has no token.
+        shard_tokens: most tokens of a record, if a sentence or a pair has not more by itself.
+
+    Yields:
+        First token and token after the last, int64 [sentences] tokens of each sentence, and whether
+        the record is a pair. A record is cut no further when given again.
+
+    Example:
+
+    >>> [(start, end) for start, end, *_ in cut_document(np.array([3, 3, 0, 9, 1]), False, 6)]
+    [(0, 6), (6, 15), (15, 16)]
+    """
+    lengths = np.asarray(sentence_lengths, np.int64)
+    if lengths.size and lengths.max() > LONGEST_SENTENCE:
+        lengths = np.concatenate([_cut(int(length)) for length in lengths])
+    lengths = lengths[lengths > 0]
+    is_pair = is_pair and len(lengths) == 2
+    ends = np.cumsum(lengths)
+    first, start = 0, 0
+    while first < len(lengths):
+        # As many sentences as fit, at least one; a pair is never cut.
+        last = int(np.searchsorted(ends, start + shard_tokens, side="right"))
+        last = len(lengths) if is_pair else max(last, first + 1)
+        end = int(ends[last - 1])
+        yield start, end, lengths[first:last], is_pair
+        first, start = last, end
+
+
 class ShardWriter:
     """Writes the documents of one split into shards, in the order given.
 
@@ -131,6 +169,8 @@ class ShardWriter:
         shard_tokens: a shard is closed once it holds this many tokens; a document of more is cut at
             a sentence's end into several records of the same id.
         sequence_length: T, for the counts of examples.
+        first_shard: number of the first shard, where others wrote those before it.
+        last_document: number of the document of the record before the first; -1: none.
 
     Raises:
         ValueError: another dtype, or bounds that are not positive.
@@ -151,6 +191,8 @@ class ShardWriter:
         token_dtype: str,
         shard_tokens: int,
         sequence_length: int,
+        first_shard: int = 0,
+        last_document: int = -1,
     ):
         if token_dtype not in ("uint16", "int32"):
             raise ValueError(f"token_dtype is uint16 or int32, not {token_dtype!r}")
@@ -164,7 +206,8 @@ class ShardWriter:
         self._shards: list[ShardInfo] = []
         self._writer: tf.io.TFRecordWriter | None = None
         self._counts = dict.fromkeys(_COUNTS, 0)
-        self._last_id: int | None = None
+        self._last_id = last_document
+        self._first_shard = first_shard
 
     def add(
         self,
@@ -187,22 +230,9 @@ class ShardWriter:
         lengths = np.asarray(sentence_lengths, np.int64)
         if lengths.sum() != len(token_ids):
             raise ValueError(f"sentences of {lengths.sum()} tokens, but {len(token_ids)} ids")
-        if lengths.size and lengths.max() > LONGEST_SENTENCE:
-            lengths = np.concatenate([_cut(int(length)) for length in lengths])
-        lengths = lengths[lengths > 0]
-        if not lengths.size:
-            return
-        is_pair = is_pair and len(lengths) == 2
         token_ids = np.asarray(token_ids).astype(self._dtype)
-        ends = np.cumsum(lengths)
-        first, start = 0, 0
-        while first < len(lengths):
-            # As many sentences as fit, at least one; a pair is never cut.
-            last = int(np.searchsorted(ends, start + self._shard_tokens, side="right"))
-            last = len(lengths) if is_pair else max(last, first + 1)
-            end = int(ends[last - 1])
-            self._write(document_id, token_ids[start:end], lengths[first:last], is_pair)
-            first, start = last, end
+        for start, end, kept, whole_pair in cut_document(lengths, is_pair, self._shard_tokens):
+            self._write(document_id, token_ids[start:end], kept, whole_pair)
 
     def _write(
         self, document_id: int, token_ids: np.ndarray, lengths: np.ndarray, is_pair: bool
@@ -232,7 +262,7 @@ class ShardWriter:
 
     @property
     def _file(self) -> str:
-        return f"{self._split}-{len(self._shards):05d}.tfrecord"
+        return f"{self._split}-{self._first_shard + len(self._shards):05d}.tfrecord"
 
     def _finish(self) -> None:
         if self._writer is None:

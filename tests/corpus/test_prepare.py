@@ -18,6 +18,8 @@ from hierbert_tf.config import (
     VocabularyConfig,
 )
 from hierbert_tf.corpus import prepare as module
+from hierbert_tf.corpus.chunk import read_chunk, sentences_path
+from hierbert_tf.corpus.learn_stage import sample_chunk
 from hierbert_tf.corpus.prepare import prepare
 from hierbert_tf.corpus.prepared_folder import publish
 from hierbert_tf.corpus.sentence_cache import CachedDocument, SentenceCache
@@ -232,15 +234,20 @@ def test_learnt_from_training_documents_only(tmp_path):
 
 
 def test_much_text_is_sampled_evenly_for_the_vocabulary(tmp_path):
-    cache = SentenceCache(tmp_path / "cache.zst")
-    with cache:
+    (tmp_path / "chunk").mkdir()
+    with SentenceCache(sentences_path(tmp_path / "chunk", 0)) as cache:
         for number, value in enumerate((3, 1 << 63, (1 << 64) - 1)):
             sentences = [f"{number} {i}" for i in range(1000)]
             cache.write(CachedDocument(number, value, False, sentences))
-    sampled = list(module._training_sentences(cache, threshold=4, share=0.1))
-    counts = Counter(sentence.split()[0] for sentence in sampled)
-    assert counts == {"1": 100, "2": 100}
-    assert len(list(module._training_sentences(cache, threshold=0, share=1.0))) == 3000
+    for name, threshold, share, expected in [
+        ("a", 4, 0.1, {"1": 100, "2": 100}),
+        ("b", 0, 1.0, {"0": 1000, "1": 1000, "2": 1000}),
+    ]:
+        (tmp_path / name).mkdir()
+        arguments = {"chunk": ["chunk", 0], "threshold": threshold, "share": share}
+        sample_chunk(arguments, tmp_path, tmp_path / name)
+        kept = [s for document in read_chunk(tmp_path / name, 0) for s in document.sentences]
+        assert Counter(sentence.split()[0] for sentence in kept) == expected
 
 
 def test_given_vocabulary(text, tmp_path):
@@ -430,20 +437,11 @@ class TestErrors:
         manifest.verify(tmp_path / "corpus")
 
     def test_what_a_killed_preparation_left_is_removed(self, text, tmp_path):
-        process = subprocess.Popen([sys.executable, "-c", ""])
-        process.wait()
-        host = os.uname().nodename
-        left = tmp_path / f"corpus.tmp-{host}-{process.pid}"
-        left.mkdir()
-        (left / "sentences.zst").write_bytes(b"x")
+        manifest = prepare(make_config(text), tmp_path / "corpus")
+        work, retired = tmp_path / "corpus.tmp", tmp_path / "corpus.tmp-retired"
         # Killed after the new folder was in place, before the old one was gone.
-        prepare(make_config(text), tmp_path / "corpus")
-        retired = tmp_path / f"corpus.tmp-{host}-{process.pid}-retired"
+        (work / "read").mkdir(parents=True)
         retired.mkdir()
-        running = tmp_path / f"corpus.tmp-{host}-{os.getppid()}"
-        running.mkdir()
-        prepare(make_config(text), tmp_path / "corpus")
-        assert not left.exists()
+        assert prepare(make_config(text), tmp_path / "corpus") == manifest
+        assert not work.exists()
         assert not retired.exists()
-        assert running.exists()
-        running.rmdir()

@@ -1,7 +1,7 @@
+import numpy as np
 import pytest
 
 from hierbert_tf.corpus.document import Document
-from hierbert_tf.corpus.duplicates import DuplicateCounter
 from hierbert_tf.corpus.hold_out import HoldOut
 from hierbert_tf.corpus.report import CorpusReport
 from hierbert_tf.corpus.sentences import split_sentences
@@ -31,20 +31,6 @@ def test_the_texts_of_a_pair_stay_whole():
     assert split_sentences(document) == ["He sat. She stood.", "Both moved."]
 
 
-def test_duplicates_are_all_found_and_errors_stay_as_rare_as_stated():
-    counter = DuplicateCounter(bits=1 << 16)
-    lines = [f"line {i}" for i in range(4000)]
-    wrong = sum(counter.add(line) for line in lines)
-    assert wrong <= 5
-    assert all(counter.add(line) for line in lines)
-    assert counter.duplicates == 4000 + wrong
-    tries = 4000
-    found = sum(counter.add(f"other {i}") for i in range(tries))
-    assert 0 < found / tries < 2 * counter.false_share
-    with pytest.raises(ValueError, match="power of two"):
-        DuplicateCounter(bits=1000)
-
-
 class TestHoldOut:
     def test_share_and_seed(self):
         sides = []
@@ -68,6 +54,16 @@ class TestHoldOut:
         for value in values:
             split.observe(value)
         assert split.threshold() == 6
+
+    @pytest.mark.parametrize("cuts", [(0,), (3, 700), (1, 2, 999)])
+    def test_all_at_once_is_the_same(self, cuts):
+        one, many = HoldOut(1e-3, 1), HoldOut(1e-3, 1)
+        values = np.array([one.hash(str(i % 900)) for i in range(1000)], np.uint64)
+        for value in values.tolist():
+            one.observe(value)
+        for part in np.split(values, cuts):
+            many.observe_all(part)
+        assert vars(many) == vars(one)
 
     def test_something_is_always_left_to_train_on(self):
         split = HoldOut(0.999999, 1)
