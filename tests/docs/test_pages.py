@@ -79,3 +79,22 @@ def test_the_page_on_fine_tuning_runs(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     assert "'label': 'entailment'" in done.stdout or "'label': 'not_entailment'" in done.stdout
     assert "Candidate(text=" in done.stdout
+
+
+def test_the_page_on_probing_makes_vectors_that_can_be_probed(tmp_path):
+    (tmp_path / "my_tasks").mkdir()
+    (tmp_path / "my_vectors").mkdir()
+    lines = [f"{split}\t{mood}\tone {mood} day" for split in ("tr", "va", "te")
+             for mood in ("glad", "sad")]  # fmt: skip
+    (tmp_path / "my_tasks" / "mood.txt").write_text("\n".join(lines) + "\n")
+    before = "encode = lambda sentence: [len(sentence), 1.0]\n"
+    after = (
+        "from hierbert_tf.probing.precomputed import PrecomputedVectors\n"
+        "print(PrecomputedVectors('my_vectors').vectors(task)['given'][0].tolist()[:2])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"{before}\n{program('probe.md')}\n{after}"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip() == "[[12.0, 1.0], [11.0, 1.0]]"
