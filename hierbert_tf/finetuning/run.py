@@ -11,9 +11,9 @@ from hierbert_tf.config import EncoderConfig, RunConfig, TaskConfig, TrainingCon
 from hierbert_tf.config_file import settings_sha256
 from hierbert_tf.config_finetuning import FinetuningConfig
 from hierbert_tf.errors import InputError
-from hierbert_tf.provenance import code_version
 from hierbert_tf.finetuning.task import DownstreamTask
 from hierbert_tf.models.layer_decay import layer_decay_multipliers
+from hierbert_tf.provenance import code_version
 from hierbert_tf.storage import write_text
 from hierbert_tf.training.checkpoints import Checkpoints
 from hierbert_tf.training.loop import train

@@ -92,7 +92,14 @@ class ProbingRun:
     def _probe(self, task: ProbingTask, seeds: Sequence[int]) -> list[ProbeScore]:
         if isinstance(self.probed, PrecomputedVectors):
             return self._train(task, self.probed.vectors(task), PRE_TRAINED, seeds)
-        scores = self._train(task, self._vectors(self.probed, task, self.cache), PRE_TRAINED, seeds)
+        vectors = self._vectors(self.probed, task, self.cache)
+        counts = asdict(self.cache.counts(self.probed, task, self.config.model))
+        if any(counts.values()):
+            shown = ", ".join(
+                f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items()
+            )
+            print(f"{task.name}: {shown}", flush=True)
+        scores = self._train(task, vectors, PRE_TRAINED, seeds)
         if self.config.model.random_weights:
             for seed in seeds:
                 # Not kept: as large as the encoder's own, and quickly made again.

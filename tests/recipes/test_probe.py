@@ -140,7 +140,14 @@ def test_a_control_task_that_has_one_label_only(place):
     assert {row["control"] for row in scores(place / "one_label")} == {"1.0"}
 
 
-def test_precomputed_vectors(place, capsys):
+def test_sentences_that_are_cut_are_counted(place, capsys):
+    more = ["model.sequence_length=6", "model.random_weights=false", "control=false"]
+    assert main(arguments(place, "cut", "tasks=[noise]", "word_level=[]", *more)) == 0
+    # Five words, [CLS] and [SEP]: each of the 200 sentences is one token too long.
+    assert "noise: cut sentences 200" in capsys.readouterr().out
+
+
+def test_precomputed_vectors(place):
     labels = [line.split("\t")[1] for line in (place / "data" / "verb.txt").read_text().split("\n")
               if line]  # fmt: skip
     vectors = np.stack([
