@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import Any, Protocol
@@ -79,34 +79,21 @@ class LocalRunner:
             self._pool = ProcessPoolExecutor(
                 self._processes, multiprocessing.get_context("spawn"), _end_with_parent
             )
-        futures: dict[Future, Task] = {self._pool.submit(run_task, task): task for task in tasks}
-        errors: dict[int, BaseException] = {}
+        futures = [(task, self._pool.submit(run_task, task)) for task in tasks]
         try:
-            for future in as_completed(futures):
-                if future.cancelled():
-                    continue
-                task, error = futures[future], future.exception()
-                if error is None:
-                    done(task, future.result())
-                    continue
-                errors[task.index] = error
-                # Those before it may fail, too, and then theirs is the error to be told.
-                for other, behind in futures.items():
-                    if behind.index > task.index:
-                        other.cancel()
+            # In order, so that of several errors the first task's is raised.
+            for task, future in futures:
+                done(task, future.result())
+        except BrokenProcessPool as error:
+            self._pool = None
+            raise RunStopped(
+                "a process of the preparation was killed, for want of memory perhaps: start again, "
+                "with fewer processes; what was finished is kept."
+            ) from error
         except BaseException:
-            for future in futures:
+            for _, future in futures:
                 future.cancel()
             raise
-        if errors:
-            error = errors[min(errors)]
-            if isinstance(error, BrokenProcessPool):
-                self._pool = None
-                raise RunStopped(
-                    "a process of the preparation was killed, for want of memory perhaps: start "
-                    "again, with fewer processes; what was finished is kept."
-                ) from error
-            raise error
 
 
 def _end_with_parent() -> None:
