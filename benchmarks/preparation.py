@@ -1,11 +1,13 @@
-"""Speed and peak memory of corpus preparation, for a text and for ten times that text.
+"""Speed and peak memory of corpus preparation, by size of the text and number of processes.
 
-    python benchmarks/preparation.py [--text FOLDER] [--megabytes 5] [--factor 10]
+    python benchmarks/preparation.py [--text FOLDER] [--megabytes 5] [--factors 1 10] [--processes 1 2]
 
 Without `--text` a synthetic text is made: words of a Zipf distribution over a vocabulary that grows
 with the text, as natural text's does. With it, the folder's text files are read in order, and
 repeated where they do not suffice. Each preparation runs in a fresh process, which reports its own
-peak memory; the baseline is a process that only imports what preparation needs.
+peak memory and that of the largest of its children; the baseline is a process that only imports
+what preparation needs. CPU time is that of all processes, without their imports: on a machine that
+other work shares it is the steadier measure.
 """
 
 import argparse
@@ -55,86 +57,86 @@ def write_sample(path: Path, folder: Path, megabytes: float) -> None:
                     break
 
 
-def measure(path: Path | None) -> dict:
-    """In this process: prepares `path`, or nothing, and returns seconds and peak memory."""
+def cpu_seconds() -> float:
+    """Of this process and its ended children."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def measure(path: Path | None, processes: int) -> dict:
+    """In this process: prepares `path`, or nothing; returns seconds, CPU seconds, peak memory."""
     from hierbert_tf.config import CorpusConfig, RunConfig, SourceConfig
     from hierbert_tf.corpus.prepare import prepare
+    from hierbert_tf.corpus.runner import LocalRunner
 
-    stages: list[tuple[str, float]] = []
+    imports = cpu_seconds()
+    stages: dict[str, float] = {}
     start = time.perf_counter()
-
-    def progress(stage: str, _: int) -> None:
-        stages.append((stage, time.perf_counter()))
-
-    manifest = None
     if path:
         config = RunConfig(corpus=CorpusConfig(sources=(SourceConfig(path=str(path)),)))
-        with tempfile.TemporaryDirectory() as folder:
-            cpu = time.process_time()
-            manifest = prepare(config, Path(folder) / "corpus", progress)
-            cpu = time.process_time() - cpu
-    end = time.perf_counter()
-    result = {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
-    if manifest:
-        reading = [seen for stage, seen in stages if stage == "reading"]
-        tokens = [seen for stage, seen in stages if stage == "tokens"]
-        learning = next(seen for stage, seen in stages if stage == "vocabulary")
-        result |= {
-            "seconds": end - start,
-            "cpu": cpu,
-            "reading": reading[-1] - start,
-            "vocabulary and first batch": tokens[0] - learning,
-            "tokens": end - tokens[0],
-            "megabytes": path.stat().st_size / 1e6 if path else 0.0,
-            "tokens written": sum(split.tokens for split in manifest.splits.values()),
-        }
-    return result
+        with tempfile.TemporaryDirectory() as folder, LocalRunner(processes) as runner:
+            prepare(
+                config,
+                Path(folder) / "corpus",
+                runner=runner,
+                watch=lambda progress: stages.update({progress.stage: progress.seconds}),
+            )
+    children = processes if processes > 1 else 0
+    return {
+        "processes": processes,
+        "peak": max(
+            resource.getrusage(who).ru_maxrss / 1024
+            for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        ),
+        "seconds": time.perf_counter() - start,
+        "cpu": cpu_seconds() - imports * (1 + children),
+        "megabytes": path.stat().st_size / 1e6 if path else 0.0,
+        "stages": stages,
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--text", type=Path)
     parser.add_argument("--megabytes", type=float, default=5.0)
-    parser.add_argument("--factor", type=int, default=10)
-    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    parser.add_argument("--factors", type=int, nargs="+", default=[1, 10])
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure is not None:
-        print(json.dumps(measure(Path(arguments.measure) if arguments.measure else None)))
+        path, processes = arguments.measure
+        print(json.dumps(measure(Path(path) if path else None, int(processes))))
         return
+    stages = ("read", "duplicates", "sample", "vocabulary", "tokens", "shards")
+    print(
+        "| text MB | processes | seconds | MB/s | CPU seconds | MB a CPU second | peak MiB | "
+        + " | ".join(f"{stage} s" for stage in stages)
+        + " |\n|" + "---:|" * (7 + len(stages))
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        results = []
-        for factor in (0, 1, arguments.factor):
+        for factor in (0, *arguments.factors):
             path = Path(folder) / f"{factor}.txt"
             if factor and arguments.text:
                 write_sample(path, arguments.text, factor * arguments.megabytes)
             elif factor:
                 write_synthetic(path, factor * arguments.megabytes)
-            output = subprocess.run(
-                [sys.executable, __file__, "--measure", str(path) if factor else ""],
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
-            results.append(json.loads(output.splitlines()[-1]))
-    empty, small, large = results
-    print(
-        "| text MB | seconds | MB/s | MB/s of CPU time | reading | learning | tokens | peak MiB |"
-    )
-    print(
-        "|--------:|--------:|-----:|-----------------:|--------:|---------:|-------:|---------:|"
-    )
-    for row in (small, large):
-        print(
-            f"| {row['megabytes']:.1f} | {row['seconds']:.1f} "
-            f"| {row['megabytes'] / row['seconds']:.2f} | {row['megabytes'] / row['cpu']:.2f} "
-            f"| {row['reading']:.1f} s | {row['vocabulary and first batch']:.1f} s "
-            f"| {row['tokens']:.1f} s | {row['peak']:.0f} |"
-        )
-    print(
-        f"\nPeak memory for {arguments.factor} x the text: {large['peak'] / small['peak']:.2f} x; "
-        f"above the {empty['peak']:.0f} MiB of the imports: "
-        f"{small['peak'] - empty['peak']:.0f} and {large['peak'] - empty['peak']:.0f} MiB."
-    )
+            for processes in arguments.processes if factor else [1]:
+                output = subprocess.run(
+                    [sys.executable, __file__, "--measure", str(path) if factor else "",
+                     str(processes)],
+                    stdout=subprocess.PIPE, text=True, check=True,
+                ).stdout  # fmt: skip
+                row = json.loads(output.splitlines()[-1])
+                size = row["megabytes"]
+                speed = (size / max(row[key], 1e-9) for key in ("seconds", "cpu"))
+                wall, cpu = (f"{value:.2f}" for value in speed)
+                print(
+                    f"| {size:.1f} | {processes} | {row['seconds']:.1f} | {wall} "
+                    f"| {row['cpu']:.1f} | {cpu} | {row['peak']:.0f} | "
+                    + " | ".join(f"{row['stages'].get(stage, 0):.1f}" for stage in stages)
+                    + " |",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

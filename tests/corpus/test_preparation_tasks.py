@@ -210,6 +210,7 @@ class TestGoingOn:
         assert told == [("waiting for another process", 0)]
         assert bytes_of(tmp_path / "corpus") == bytes_of(whole)
 
+    @pytest.mark.slow
     def test_kill_9(self, sources, whole, tmp_path):
         """Real processes: the second is killed with its parent, and the third run ends the work."""
         program = (
