@@ -1,6 +1,7 @@
 """Speed and peak memory of corpus preparation, by size of the text and number of processes.
 
-    python benchmarks/preparation.py [--text FOLDER] [--megabytes 5] [--factors 1 10] [--processes 1 2]
+    python benchmarks/preparation.py [--text FOLDER] [--megabytes 5] [--factors 1 10]
+        [--processes 1 2]
 
 Without `--text` a synthetic text is made: words of a Zipf distribution over a vocabulary that grows
 with the text, as natural text's does. With it, the folder's text files are read in order, and

@@ -9,7 +9,7 @@ import numpy as np
 
 from hierbert_tf.corpus.sentence_cache import CachedDocument, SentenceCache
 
-CHUNK_CHARACTERS = 8_000_000
+CHUNK_CHARACTERS = 4_000_000
 """A chunk ends at the document, or piece of one, with which it has this many characters."""
 
 BUCKETS = 256

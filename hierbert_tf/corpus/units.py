@@ -11,7 +11,7 @@ from hierbert_tf.corpus.plain_text import heading_level
 from hierbert_tf.corpus.reader import check_format, detect_format, is_tfds, source_files
 from hierbert_tf.corpus.span import WHOLE, Span
 
-UNIT_BYTES = 16_000_000
+UNIT_BYTES = 4_000_000
 """Bytes of text that a unit holds, about, where its files can be cut."""
 
 # What a compressed byte gives, about.

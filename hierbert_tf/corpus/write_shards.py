@@ -7,7 +7,7 @@ from typing import Any
 from hierbert_tf.corpus.record_file import RecordFile
 from hierbert_tf.data.shards import ShardWriter
 
-SHARDS_AT_ONCE = 8
+SHARDS_AT_ONCE = 4
 """Shards that one task writes."""
 
 
