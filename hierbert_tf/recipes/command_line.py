@@ -1,10 +1,15 @@
 """What the programs share: how they end, and how they warn."""
 
+import argparse
 import ctypes
+import json
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from hierbert_tf.config_file import load_config
 from hierbert_tf.errors import InputError, RunStopped
 from hierbert_tf.storage import storage_error
 
@@ -50,6 +55,80 @@ def run_program(program: Callable[[], int | None]) -> int:
         stopped = isinstance(known, RunStopped)
         print(f"{'stopped' if stopped else 'error'}: {known}", file=sys.stderr)
         return STOPPED if stopped else WRONG_INPUT
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """An option of a command line that stands for a setting.
+
+    Args:
+        option: such as `--model`.
+        metavar: how the help names its value.
+        key: the setting's dotted key.
+        what: the help's words.
+        kind: type of the value.
+    """
+
+    option: str
+    metavar: str
+    key: str
+    what: str
+    kind: type = str
+
+
+def run_with_settings(
+    program: Callable[..., int],
+    kind: type[Any],
+    name: str,
+    description: str,
+    shortcuts: Sequence[Shortcut],
+    arguments: Sequence[str] | None = None,
+) -> int:
+    """Reads settings from the command line and runs a program on them.
+
+    Every such program takes `--config FILE`, `--from-scratch`, `key=value` and its shortcuts, which
+    win over a `key=value` of the same setting.
+
+    Args:
+        program: called with the settings and `from_scratch`; returns an exit code.
+        kind: class of the settings.
+        name: the program's module.
+        description: the help's first sentence.
+        shortcuts: options that stand for a setting.
+        arguments: the command line; None: of this process.
+
+    Returns:
+        The exit code, as of `run_program`.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {name}", description=description)
+    parser.add_argument("--config", metavar="FILE", help="settings in YAML")
+    for number, one in enumerate(shortcuts):
+        parser.add_argument(
+            one.option,
+            metavar=one.metavar,
+            type=one.kind,
+            dest=f"shortcut_{number}",
+            help=f"{one.what}: {one.key}={one.metavar}",
+        )
+    parser.add_argument(
+        "--from-scratch", action="store_true", help="set an earlier run in the folder aside"
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="any setting, such as seeds=3"
+    )
+    options = vars(parser.parse_intermixed_args(arguments))
+    overrides = list(options["overrides"])
+    for number, one in enumerate(shortcuts):
+        if (value := options[f"shortcut_{number}"]) is not None:
+            # As JSON, which is YAML too: a folder called 7 stays a text.
+            overrides.append(f"{one.key}={json.dumps(value)}")
+
+    def whole() -> int:
+        config = load_config(options["config"], overrides, kind)
+        return program(config, from_scratch=options["from_scratch"])
+
+    with warnings.catch_warnings():
+        return run_program(whole)
 
 
 def _keep_freed_memory() -> None:

@@ -7,15 +7,12 @@ r"""Fine-tunes a pre-trained encoder for a labelled task, over several seeds, an
 The same command started again goes on: finished seeds are kept, a stopped one is resumed.
 """
 
-import argparse
 import sys
-import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 
 import tensorflow as tf
 
-from hierbert_tf.config_file import load_config, settings_sha256
+from hierbert_tf.config_file import settings_sha256
 from hierbert_tf.config_finetuning import (
     CLASSIFICATION,
     QUESTION_ANSWERING,
@@ -28,7 +25,7 @@ from hierbert_tf.finetuning.question_answering import QuestionAnswering
 from hierbert_tf.finetuning.results import baselines_table, write_results
 from hierbert_tf.finetuning.run import finetune_seed
 from hierbert_tf.finetuning.task import DownstreamTask
-from hierbert_tf.recipes.command_line import run_program
+from hierbert_tf.recipes.command_line import Shortcut, run_with_settings
 from hierbert_tf.recipes.run_folder import RunFolder
 from hierbert_tf.storage import write_text
 
@@ -36,6 +33,10 @@ TASKS: dict[str, type[DownstreamTask]] = {
     CLASSIFICATION: TextClassification,
     QUESTION_ANSWERING: QuestionAnswering,
 }
+
+DESCRIPTION = "Fine-tune a pre-trained encoder for text classification or questions."
+MODEL = Shortcut("--model", "RUN", "model.path", "pre-training run")
+SEEDS = Shortcut("--seeds", "N", "seeds", "how many seeds", int)
 
 
 def finetune(config: FinetuningConfig, *, from_scratch: bool = False) -> int:
@@ -106,31 +107,14 @@ def _baselines(folder: RunFolder, task: DownstreamTask) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Reads the command line and runs; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m hierbert_tf.recipes.finetune",
-        description="Fine-tune a pre-trained encoder for text classification or questions.",
+    return run_with_settings(
+        finetune,
+        FinetuningConfig,
+        "hierbert_tf.recipes.finetune",
+        DESCRIPTION,
+        [MODEL, SEEDS],
+        arguments,
     )
-    parser.add_argument("--config", metavar="FILE", help="settings in YAML")
-    parser.add_argument("--model", metavar="RUN", help="pre-training run: model.path=RUN")
-    parser.add_argument("--seeds", type=int, metavar="N", help="how many seeds: seeds=N")
-    parser.add_argument(
-        "--from-scratch", action="store_true", help="set an earlier run in the folder aside"
-    )
-    parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="such as training.epochs=5"
-    )
-    options = parser.parse_intermixed_args(arguments)
-
-    def program() -> int:
-        config = load_config(options.config, options.overrides, FinetuningConfig)
-        if options.model is not None:
-            config = replace(config, model=replace(config.model, path=options.model))
-        if options.seeds is not None:
-            config = replace(config, seeds=options.seeds)
-        return finetune(config, from_scratch=options.from_scratch)
-
-    with warnings.catch_warnings():
-        return run_program(program)
 
 
 if __name__ == "__main__":

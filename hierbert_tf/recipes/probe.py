@@ -7,14 +7,12 @@ r"""Asks what each layer of an encoder knows: probing tasks over every layer's v
 The same command started again goes on: the tasks and seeds that are done are kept.
 """
 
-import argparse
 import sys
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hierbert_tf.config_file import load_config, settings_sha256
+from hierbert_tf.config_file import settings_sha256
 from hierbert_tf.config_probing import ProbingConfig
 from hierbert_tf.errors import InputError
 from hierbert_tf.probing.check import check_probing
@@ -23,9 +21,14 @@ from hierbert_tf.probing.load_probed import load_probed
 from hierbert_tf.probing.results import write_probing_results
 from hierbert_tf.probing.run import ProbingRun
 from hierbert_tf.probing.tensorboard import write_probing_tensorboard
-from hierbert_tf.recipes.command_line import run_program
+from hierbert_tf.recipes.command_line import Shortcut, run_with_settings
 from hierbert_tf.recipes.run_folder import RunFolder
 from hierbert_tf.storage import write_text
+
+DESCRIPTION = "Probe what each layer of an encoder knows."
+MODEL = Shortcut("--model", "RUN", "model.path", "run, preset, .keras file or vectors")
+DATA = Shortcut("--data", "DIR", "data", "folder of the tasks' files")
+SEEDS = Shortcut("--seeds", "N", "seeds", "how many seeds", int)
 
 
 def probe(config: ProbingConfig, *, from_scratch: bool = False) -> int:
@@ -91,36 +94,14 @@ def _folder_beside(model: str) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Reads the command line and runs; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m hierbert_tf.recipes.probe",
-        description="Probe what each layer of an encoder knows.",
+    return run_with_settings(
+        probe,
+        ProbingConfig,
+        "hierbert_tf.recipes.probe",
+        DESCRIPTION,
+        [MODEL, DATA, SEEDS],
+        arguments,
     )
-    parser.add_argument("--config", metavar="FILE", help="settings in YAML")
-    parser.add_argument(
-        "--model", metavar="RUN", help="run, preset, .keras file or vectors: model.path=RUN"
-    )
-    parser.add_argument("--data", metavar="DIR", help="folder of the tasks' files: data=DIR")
-    parser.add_argument("--seeds", type=int, metavar="N", help="how many seeds: seeds=N")
-    parser.add_argument(
-        "--from-scratch", action="store_true", help="set earlier results in the folder aside"
-    )
-    parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="such as model.poolings=[mean]"
-    )
-    options = parser.parse_intermixed_args(arguments)
-
-    def program() -> int:
-        config = load_config(options.config, options.overrides, ProbingConfig)
-        if options.model is not None:
-            config = replace(config, model=replace(config.model, path=options.model))
-        if options.data is not None:
-            config = replace(config, data=options.data)
-        if options.seeds is not None:
-            config = replace(config, seeds=options.seeds)
-        return probe(config, from_scratch=options.from_scratch)
-
-    with warnings.catch_warnings():
-        return run_program(program)
 
 
 if __name__ == "__main__":

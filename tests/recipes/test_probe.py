@@ -41,13 +41,13 @@ def place(tmp_path_factory) -> Path:
     rng = np.random.default_rng(0)
     lines: dict[str, list[str]] = {"verb": [], "noise": [], "class": []}
     for split, count in (("tr", 120), ("va", 40), ("te", 40)):
-        for _ in range(count):
+        for number in range(count):
             verb = rng.choice(VERBS)
             words = [rng.choice(["the", "a"]), rng.choice(NOUNS), verb, "a", rng.choice(NOUNS)]
             sentence = " ".join(words)
             classes = " ".join("N" if w in NOUNS else "V" if w in VERBS else "D" for w in words)
             lines["verb"].append(f"{split}\t{verb}\t{sentence}")
-            lines["noise"].append(f"{split}\t{rng.choice(['x', 'y'])}\t{sentence}")
+            lines["noise"].append(f"{split}\t{'xy'[number % 2]}\t{sentence}")
             lines["class"].append(f"{split}\t{classes}\t{sentence}")
     (folder / "data").mkdir()
     for name, rows in lines.items():
