@@ -70,10 +70,10 @@ def online_codelengths(
 
     The training examples are sent in an order drawn from the seed. The first portion costs log2(C)
     bits a label, each later one the cross entropy of a classifier trained on all before it, the
-    best by its loss on validation. An MLP has the setting chosen for its layer
-    and seed, and keeps the weights of the smallest loss, at SentEval's looks and with its
-    tenacity. A logistic regression takes the regularisation of the smallest loss, for each portion
-    anew, since few examples want another than many.
+    best by its loss on validation. An MLP has the setting chosen for its layer and seed, and keeps
+    the weights of the smallest loss, at SentEval's looks and with its tenacity. A logistic
+    regression takes the regularisation of the smallest loss, for each portion anew, since few
+    examples want another than many.
 
     Args:
         vectors: float [R, E, D].
