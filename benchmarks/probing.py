@@ -169,8 +169,9 @@ def main() -> None:
                 tests["scikit-learn"].append(found - outcomes[index].test)
     wall = clocks["at once"].wall / options.rounds
     cpu = clocks["at once"].cpu / options.rounds
-    print(f"{list(vectors.shape)} vectors, {classes} classes, "
-          f"{' + '.join(str(len(row)) for row in rows)} examples, {len(sweep)} classifiers")  # fmt: skip
+    counts = " + ".join(str(len(row)) for row in rows)
+    print(f"{list(vectors.shape)} vectors, {classes} classes, {counts} examples, "
+          f"{len(sweep)} classifiers")  # fmt: skip
     print(f"at once: {wall:.1f} s, {cpu:.1f} s of CPU")
     for name, differences in tests.items():
         if not differences:
