@@ -94,7 +94,7 @@ def make_runner(name: str, processes: int | None, flags: Sequence[str]) -> Runne
     if name == LOCAL:
         if flags:
             raise InputError(f"{flags[0]!r} is Beam's: name a --runner of Beam's.")
-        return LocalRunner(processes or 1)
+        return LocalRunner(1 if processes is None else processes)
     known = [f"--runner={name}", *flags]
     if processes is not None:
         if name != "DirectRunner":
