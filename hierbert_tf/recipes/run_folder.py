@@ -27,20 +27,28 @@ class RunFolder:
 
     Args:
         config: the resolved settings; `folder` names the place.
+        owner: makes and locks the folder. Of several workers only the chief does; the others read.
 
     Raises:
         InputError: the folder cannot be made or written, or another process works in it.
     """
 
-    def __init__(self, config: RunConfig | FinetuningConfig | ProbingConfig) -> None:
+    def __init__(
+        self, config: RunConfig | FinetuningConfig | ProbingConfig, owner: bool = True
+    ) -> None:
         self.config = config
         self.path = Path(config.folder)
         self.data = self.path / "data"
         self.checkpoints = self.path / "checkpoints"
+        self._lock: IO[str] | None = None
+        if owner:
+            self._take()
+
+    def _take(self) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             # Opened for as long as the process lives; the system lets go of the lock at any end.
-            self._lock: IO[str] = open(self.path / ".lock", "w")  # noqa: SIM115
+            self._lock = open(self.path / ".lock", "w")  # noqa: SIM115
         except OSError as error:
             raise storage_error(error, self.path) from error
         try:
@@ -54,7 +62,8 @@ class RunFolder:
 
     def release(self) -> None:
         """Lets another process, or a later run of this one, work in the folder."""
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
 
     @property
     def has_run(self) -> bool:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from hierbert_tf.errors import InputError
 from hierbert_tf.training.interruption import Interruption
 from hierbert_tf.training.plain_message import plain_message
+from hierbert_tf.training.worker_group import WorkerGroup
 
 
 class ReadingInterrupted(Exception):
@@ -36,12 +37,20 @@ def readable() -> Iterator[None]:
         ) from error
 
 
-def until_signal(batches: Iterable[Any], interruption: Interruption) -> Iterator[Any]:
+def until_signal(
+    batches: Iterable[Any], interruption: Interruption, workers: WorkerGroup | None = None
+) -> Iterator[Any]:
     """The batches, as long as no signal comes.
 
+    Args:
+        batches: any.
+        interruption: notes signals.
+        workers: are told of the progress.
+
     Raises:
-        ReadingInterrupted: one came.
+        ReadingInterrupted: a signal came.
         InputError: the prepared text is damaged.
+        RunStopped: another worker is gone.
 
     Example:
 
@@ -52,4 +61,6 @@ def until_signal(batches: Iterable[Any], interruption: Interruption) -> Iterator
         for batch in batches:
             if interruption.requested:
                 raise ReadingInterrupted
+            if workers is not None:
+                workers.tick()
             yield batch

@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 
 from hierbert_tf.config import TaskConfig
+from hierbert_tf.training.batch_rows import Batch
 from hierbert_tf.training.losses import weighted_sums
-from hierbert_tf.training.step import Batch
 
 Cosines = dict[tuple[str, str], dict[str, float]]
 

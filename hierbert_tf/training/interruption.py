@@ -1,7 +1,11 @@
 """SIGTERM (pre-emption) and Ctrl-C: end after the current step instead of in the middle of it."""
 
 import signal
+from collections.abc import Mapping
 from types import FrameType, TracebackType
+from typing import Any
+
+import numpy as np
 
 
 class Interruption:
@@ -19,6 +23,8 @@ class Interruption:
     """
 
     SIGNALS = (signal.SIGTERM, signal.SIGINT)
+    # Names of the flags that other workers must hear of; see `SharedInterruption`.
+    names: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -53,6 +59,13 @@ class Interruption:
     def exit_code(self) -> int:
         """128 + the signal's number, as a shell reports it; 0 without a signal."""
         return 0 if self.signal is None else 128 + self.signal
+
+    def flags(self) -> np.ndarray:
+        """What the other workers must hear of: nothing, there are none. Float32 `[0]`."""
+        return np.zeros([0], np.float32)
+
+    def hear(self, sums: Mapping[str, Any]) -> None:
+        """Takes the sums of all workers' flags, by name."""
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = number

@@ -21,6 +21,7 @@ from hierbert_tf.training.metric_window import MetricWindow
 from hierbert_tf.training.monitor.monitor import Monitor
 from hierbert_tf.training.optimizer import AdamW
 from hierbert_tf.training.step import TrainingStep
+from hierbert_tf.training.worker_group import WorkerGroup
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def train(
     checkpoints: Checkpoints,
     monitor: Monitor | None = None,
     strategy: tf.distribute.Strategy | None = None,
+    workers: WorkerGroup | None = None,
     start_step: int = 0,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> TrainingResult:
@@ -66,6 +68,9 @@ def train(
     A signal may leave few seconds: the checkpoint is then written at once and what else the step
     was due is left out, but for the log. A resume does an evaluation that was left out so.
 
+    Several workers each call this with the same arguments, but for the monitor, which is the
+    chief's; only the chief writes checkpoints. They all stop at the same step.
+
     Args:
         model: functional model: dict of int32 features -> dict of logits by task name.
         optimizer: ours.
@@ -75,6 +80,7 @@ def train(
         checkpoints: where to save; at `start_step` > 0 that step's is restored first.
         monitor: what is shown and written; None: nothing.
         strategy: the one the model was created under; None: the current one.
+        workers: those that train together; None: this one alone.
         start_step: optimizer steps done before.
         callbacks: Keras callbacks; they get each step's metrics (which costs a wait for the
             device), and may set `model.stop_training`.
@@ -87,15 +93,18 @@ def train(
         InputError: a checkpoint does not fit, the folder cannot be written, or a shard of the
             prepared text is damaged.
     """
-    loop = _Loop(model, optimizer, config, monitor, checkpoints, strategy)
-    checkpoints.remove_leftovers()
+    workers = workers or WorkerGroup()
+    # The strategy exists by now: making it would have replaced the handlers.
+    interruption = workers.interruption()
+    loop = _Loop(model, optimizer, config, monitor, checkpoints, strategy, workers, interruption)
+    if workers.is_chief:
+        checkpoints.remove_leftovers()
     if start_step:
         checkpoints.at(start_step).restore(model.variables, loop.step.state_variables)
     shown = keras.callbacks.CallbackList(list(callbacks), model=model) if callbacks else None
-    # The strategy exists by now: making it would have replaced these handlers.
-    with Interruption() as interruption:
+    with interruption:
         try:
-            return loop.run(train_batches_from, held_out, start_step, interruption, shown)
+            return loop.run(train_batches_from, held_out, start_step, shown)
         finally:
             if monitor is not None:
                 monitor.close()
@@ -112,12 +121,16 @@ class _Loop:
         monitor: Monitor | None,
         checkpoints: Checkpoints,
         strategy: tf.distribute.Strategy | None,
+        workers: WorkerGroup,
+        interruption: Interruption,
     ) -> None:
         settings = config.training
         self.model = model
         self.config = config
         self.monitor = monitor
         self.checkpoints = checkpoints
+        self.workers = workers
+        self.interruption = interruption
         self.step = TrainingStep(
             model,
             config.tasks,
@@ -126,8 +139,9 @@ class _Loop:
             accumulation=settings.accumulation,
             jit_compile=settings.xla,
             uncertainty_weights=settings.uncertainty_weights,
+            flags=interruption.names,
         )
-        self.evaluation = EvaluationStep(model, config.tasks, strategy)
+        self.evaluation = EvaluationStep(model, config.tasks, strategy, interruption.names)
         self.cosine = (
             GradientCosine(model, config.tasks, strategy)
             if monitor is not None and config.monitor.cosine_every and len(config.tasks) > 1
@@ -142,17 +156,18 @@ class _Loop:
         train_batches_from: Callable[[int], tf.data.Dataset],
         held_out: Callable[[], tf.data.Dataset] | None,
         start_step: int,
-        interruption: Interruption,
         callbacks: keras.callbacks.CallbackList | None,
     ) -> TrainingResult:
         every, steps = self.config.monitor, self.config.training.steps
+        interruption = self.interruption
         self.saved_step = start_step or None
         if self.monitor is not None:
             self.held_out = self.monitor.on_start(self.model, start_step)
-        if start_step not in self.held_out and self._evaluation_due(start_step):
-            self._evaluate(start_step, held_out, interruption)
+        known = self.workers.from_chief("the evaluations", sorted(self.held_out))
+        if start_step not in known and self._evaluation_due(start_step):
+            self._evaluate(start_step, held_out)
         if interruption.requested:
-            return self._result(start_step, interruption)
+            return self._result(start_step)
         if callbacks is not None:
             self.model.stop_training = False
             callbacks.on_train_begin()
@@ -162,8 +177,10 @@ class _Loop:
             if callbacks is not None:
                 callbacks.on_train_batch_begin(number)
             batch, waited = self._next(batches, number)
-            metrics = self.step(batch)
             number += 1
+            self.workers.at(2 * number + 1, f"step {number}")
+            metrics = self.step(batch, interruption.flags())
+            interruption.hear({name: metrics.pop(name) for name in interruption.names})
             self.window.add(number, metrics, waited)
             if self.monitor is not None:
                 self.monitor.on_step(number)
@@ -177,9 +194,9 @@ class _Loop:
             if last or number % every.log_every == 0:
                 self._log(number)
             if self._evaluation_due(number):
-                self._evaluate(number, held_out, interruption)
+                self._evaluate(number, held_out)
             if self.cosine is not None and (last or number % every.cosine_every == 0):
-                self._measure_cosines(number, batch, interruption)
+                self._measure_cosines(number, batch)
             if last or number % every.checkpoint_every == 0:
                 self._save(number)
             if callbacks is not None:
@@ -193,14 +210,16 @@ class _Loop:
             callbacks.on_train_end()
         if self.monitor is not None:
             self.monitor.on_end(number)
-        return self._result(number, interruption)
+        return self._result(number)
 
-    def _result(self, number: int, interruption: Interruption) -> TrainingResult:
-        return TrainingResult(number, self.held_out, interruption.exit_code, self.saved_step)
+    def _result(self, number: int) -> TrainingResult:
+        code = self.interruption.exit_code
+        return TrainingResult(number, self.held_out, code, self.saved_step)
 
     def _next(self, batches: Iterator[Any], number: int) -> tuple[Any, float]:
         """The next batch and the seconds it took to come."""
         started = time.perf_counter()
+        self.workers.at(2 * (number + 1), f"reading the batch of step {number + 1}")
         try:
             with readable():
                 batch = next(batches)
@@ -238,14 +257,9 @@ class _Loop:
         ends = number == 0 or number >= self.config.training.steps
         return ends or bool(every and number % every == 0)
 
-    def _evaluate(
-        self,
-        number: int,
-        held_out: Callable[[], tf.data.Dataset] | None,
-        interruption: Interruption,
-    ) -> None:
+    def _evaluate(self, number: int, held_out: Callable[[], tf.data.Dataset] | None) -> None:
         """Evaluates; a signal before or meanwhile ends that without a result."""
-        if held_out is None or interruption.requested:
+        if held_out is None or self.interruption.requested:
             return
         self._check_finite()
         self.window.pause()
@@ -253,15 +267,17 @@ class _Loop:
         if self.config.monitor.evaluation_batches:
             batches = batches.take(self.config.monitor.evaluation_batches)
         try:
-            self.held_out[number] = self.evaluation.evaluate(until_signal(batches, interruption))
+            self.held_out[number] = self.evaluation.evaluate(
+                until_signal(batches, self.interruption, self.workers), self.interruption
+            )
         except ReadingInterrupted:
             return
         if self.monitor is not None:
             self.monitor.on_evaluate(number, self.held_out[number])
         self.window.resume()
 
-    def _measure_cosines(self, number: int, batch: Any, interruption: Interruption) -> None:
-        if interruption.requested:
+    def _measure_cosines(self, number: int, batch: Any) -> None:
+        if self.interruption.requested:
             return
         self._check_finite()
         self.window.pause()
@@ -274,7 +290,9 @@ class _Loop:
             return
         self._check_finite()
         self.window.pause()
-        self.checkpoints.save(number, self.model.variables, self.step.state_variables)
+        if self.workers.is_chief:
+            self.workers.tick(f"saving step {number}")
+            self.checkpoints.save(number, self.model.variables, self.step.state_variables)
         self.saved_step = number
         self.window.resume()
 

@@ -12,45 +12,22 @@ import tensorflow as tf
 from hierbert_tf.config import TaskConfig
 from hierbert_tf.data.features import PADDING_MASK
 from hierbert_tf.errors import InputError
+from hierbert_tf.training.batch_rows import Batch, batch_rows
 from hierbert_tf.training.loss_scale import DynamicLossScale
 from hierbert_tf.training.losses import weighted_sums
 from hierbert_tf.training.optimizer import AdamW
 from hierbert_tf.training.uncertainty_weights import UncertaintyWeights
 
-Batch = tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], dict[str, tf.Tensor]]
 
-
-def batch_rows(batch: Batch, part: Any, parts: int) -> Batch:
-    """Rows `part` of `parts` of every tensor of a batch.
-
-    Args:
-        batch: nest of tensors `[B, ...]`.
-        part: which part, 0 to `parts` - 1.
-        parts: number of parts.
-
-    Returns:
-        The same nest of tensors `[B / parts, ...]` (sizes differ by one if `parts` divides no B).
+def raised_flags(names: Sequence[str], flags: Any) -> tf.Tensor:
+    """This worker's flags as a tensor, float32 `[number of names]`; zeros for None.
 
     Example:
 
-    >>> batch_rows(({"a": tf.range(4)}, {}, {}), 1, 2)[0]["a"].numpy().tolist()
-    [2, 3]
+    >>> raised_flags(["stop"], None).numpy().tolist(), raised_flags(["stop"], [1]).numpy().tolist()
+    ([0.0], [1.0])
     """
-
-    def rows(tensor: tf.Tensor) -> tf.Tensor:
-        size = tensor.shape[0]
-        if size is not None and size % parts == 0:  # XLA needs the static size
-            size //= parts
-            first = part * size
-            return tf.slice(
-                tensor,
-                [first, *[0] * (len(tensor.shape) - 1)],
-                [size, *[-1] * (len(tensor.shape) - 1)],
-            )
-        size = tf.shape(tensor)[0]
-        return tensor[part * size // parts : (part + 1) * size // parts]
-
-    return batch if parts == 1 else tf.nest.map_structure(rows, batch)
+    return tf.zeros([len(names)]) if flags is None else tf.constant(flags, tf.float32)
 
 
 class TrainingStep:
@@ -75,6 +52,8 @@ class TrainingStep:
         jit_compile: compile with XLA (one compilation for every shape of a batch).
         uncertainty_weights: learn the tasks' weights; the fixed weights then multiply the losses
             before.
+        flags: names of flags that any worker may raise, see `SharedInterruption`; their sums over
+            the replicas are among the metrics.
 
     Raises:
         InputError: XLA with several replicas, or a batch that does not divide.
@@ -89,8 +68,10 @@ class TrainingStep:
         accumulation: int = 1,
         jit_compile: bool = False,
         uncertainty_weights: bool = False,
+        flags: Sequence[str] = (),
     ) -> None:
         self.model = model
+        self.flags = tuple(flags)
         self.tasks = tuple(tasks)
         self.optimizer = optimizer
         self.strategy = strategy or tf.distribute.get_strategy()
@@ -132,22 +113,23 @@ class TrainingStep:
             variables += self.loss_scale.variables
         return variables
 
-    def __call__(self, batch: Batch) -> dict[str, tf.Tensor]:
+    def __call__(self, batch: Batch, flags: Any = None) -> dict[str, tf.Tensor]:
         """Trains on one global batch.
 
         Args:
             batch: `(features, labels, weights)`: dicts of int32 `[B, T]`; int32 `[B]`, `[B, P]` or
                 `[B, T]` by task name; float32 of the labels' shapes.
+            flags: float32 `[number of flags]`, 1 where this worker raises one; None: it has none.
 
         Returns:
             float32 scalars: `total/loss`; for each task `<task>/loss`, `<task>/accuracy`,
             `<task>/weight` (its sum of weights; loss and accuracy are means over it);
             `gradient_norm` (before clipping), `learning_rate`, `tokens` (without padding), `ok`;
-            `<task>/uncertainty_weight` (exp(-s)) and `loss_scale` where there are such.
+            `<task>/uncertainty_weight` (exp(-s)), `loss_scale` and the flags where there are such.
         """
         if self._function is None:
             self._function = self._trace(batch)
-        metrics = self._function(batch, self._ok)
+        metrics = self._function(batch, self._ok, raised_flags(self.flags, flags))
         self._ok = metrics["ok"]
         return metrics
 
@@ -176,26 +158,28 @@ class TrainingStep:
                 f"{self.accumulation} micro-batches; change data.batch_size or "
                 "training.accumulation."
             )
-        if self.jit_compile:
-            return tf.function(self._run, jit_compile=True)
+        if self.jit_compile or isinstance(self.strategy, tf.distribute.TPUStrategy):
+            return tf.function(self._run, jit_compile=self.jit_compile or None)
         # One trace for all lengths of a batch.
         specs = tf.nest.map_structure(
             lambda tensor: tf.TensorSpec([None] * len(tensor.shape), tensor.dtype), batch
         )
-        return tf.function(self._run, input_signature=[specs, tf.TensorSpec([], tf.float32)])
+        scalar, vector = (tf.TensorSpec(shape, tf.float32) for shape in ([], [len(self.flags)]))
+        return tf.function(self._run, input_signature=[specs, scalar, vector])
 
-    def _run(self, batch: Batch, ok: tf.Tensor) -> dict[str, tf.Tensor]:
-        results = self.strategy.run(self._replica_step, args=(batch, ok))
+    def _run(self, batch: Batch, ok: tf.Tensor, flags: tf.Tensor) -> dict[str, tf.Tensor]:
+        results = self.strategy.run(self._replica_step, args=(batch, ok, flags))
         return tf.nest.map_structure(
             lambda value: self.strategy.experimental_local_results(value)[0], results
         )
 
-    def _replica_step(self, batch: Batch, ok: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _replica_step(self, batch: Batch, ok: tf.Tensor, flags: tf.Tensor) -> dict[str, tf.Tensor]:
         features, _, weights = batch
         weight_sums = {t.name: tf.reduce_sum(weights[t.name]) for t in self.tasks}
         context = tf.distribute.get_replica_context()
         own = batch_rows(batch, context.replica_id_in_sync_group, self.replicas)
         gradients, sums = self._accumulate(own, weight_sums)
+        sums |= {name: tf.identity(flags[i]) for i, name in enumerate(self.flags)}
         if self.replicas > 1:
             sums = context.all_reduce(tf.distribute.ReduceOp.SUM, sums)
         learning_rate = tf.cast(self.optimizer.learning_rate, tf.float32)
@@ -217,6 +201,7 @@ class TrainingStep:
             self.loss_scale.update(finite)
             finite = tf.constant(True)
         metrics["ok"] = tf.cast(tf.logical_and(permitted, finite), tf.float32)
+        metrics |= {name: sums[name] for name in self.flags}
         for task in self.tasks:
             weight = weight_sums[task.name]
             metrics[f"{task.name}/loss"] = sums[f"{task.name}/loss"]

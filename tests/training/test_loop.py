@@ -288,11 +288,11 @@ def test_a_signal_in_the_middle_of_an_evaluation(tmp_path, monkeypatch, at, save
     seen = []
     call = EvaluationStep.__call__
 
-    def evaluate(self, batch):
+    def evaluate(self, batch, flags):
         seen.append(batch)
         if len(seen) == (1 if at == 0 else 4):  # an evaluation has three batches
             signal.raise_signal(signal.SIGTERM)
-        return call(self, batch)
+        return call(self, batch, flags)
 
     monkeypatch.setattr(EvaluationStep, "__call__", evaluate)
     result, _, _ = run(tmp_path)
