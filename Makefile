@@ -1,6 +1,8 @@
 # Two commands for a newcomer: `make pretrain` and `make test`. Each makes the environment it needs.
 PYTHON ?= python3
 VENV ?= .venv
+# Processes of the tests; the tests of a file stay together, for they share models.
+WORKERS ?= 2
 RUN = $(VENV)/bin/python
 
 .PHONY: pretrain test test-slow check
@@ -9,7 +11,7 @@ pretrain: $(VENV)/wikipedia.stamp
 	$(RUN) -m hierbert_tf.recipes.pretrain
 
 test: $(VENV)/test.stamp
-	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest -m "not slow" --numprocesses $(WORKERS) --dist loadfile
 
 test-slow: $(VENV)/test.stamp
 	$(RUN) -m pytest -m slow
