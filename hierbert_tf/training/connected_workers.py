@@ -1,6 +1,7 @@
 """Several workers that watch each other, agree, and end together."""
 
 import contextlib
+import math
 import os
 import queue
 import sys
@@ -82,10 +83,11 @@ class ConnectedWorkers(WorkerGroup):
         self._leaving = False
         self._lock = threading.Lock()
         self._own = (0, 0, "starting")
+        # Who holds up the others is the chief's to judge, itself included: a worker sees the chief
+        # alone, and would name it while it waits for a third. It only notices the chief's silence.
         watched = tuple(range(cluster.size)) if self.is_chief else (0,)
-        self._table = WorkerTable(
-            cluster, watched, time.monotonic(), patience.silence, patience.stall
-        )
+        stall = patience.stall if self.is_chief else math.inf
+        self._table = WorkerTable(cluster, watched, time.monotonic(), patience.silence, stall)
         for index in connections:
             self._start(self._receive, index)
         self._start(self._report)
