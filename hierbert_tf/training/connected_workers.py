@@ -1,5 +1,6 @@
 """Several workers that watch each other, agree, and end together."""
 
+import atexit
 import contextlib
 import math
 import os
@@ -139,6 +140,8 @@ class ConnectedWorkers(WorkerGroup):
 
     def end(self) -> None:
         """See `WorkerGroup.end`."""
+        if self._failed.is_set():
+            raise self._stopped()
         if self.is_chief:  # before the others end: their connections' ends are no loss any more
             with self._lock:
                 self._leaving = True
@@ -202,6 +205,8 @@ class ConnectedWorkers(WorkerGroup):
             self._broadcast({"stop": sentence}, but=lost)
         self._said.put((None, None))
         self._start(self._end_the_process)
+        # Threads stand still while Python ends, and TensorFlow may wait there for the lost worker.
+        atexit.register(self._exit)
         if self.abort_collectives is not None:
             with contextlib.suppress(Exception):  # the process ends one way or the other
                 self.abort_collectives(sentence)
@@ -214,7 +219,13 @@ class ConnectedWorkers(WorkerGroup):
         """The last resort: the main thread may be in code that cannot be interrupted."""
         time.sleep(self.patience.ending)
         if not self._told:
-            print(f"stopped: {self._stopped()}", file=sys.stderr, flush=True)
+            print(f"stopped: {self._stopped()}", file=sys.stderr)
+        self._exit()
+
+    def _exit(self) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(ValueError):  # closed
+                stream.flush()
         self._end_process(1)
 
 

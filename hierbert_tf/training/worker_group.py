@@ -64,4 +64,8 @@ class WorkerGroup:
         """Tells the others why this worker stops early."""
 
     def end(self) -> None:
-        """Waits until the chief has written everything; the last thing that a whole run does."""
+        """Waits until the chief has written everything; the last thing that a whole run does.
+
+        Raises:
+            RunStopped: another worker is gone.
+        """

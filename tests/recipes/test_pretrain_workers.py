@@ -60,7 +60,9 @@ def test_two_workers_two_devices_and_one_device_are_equal(tmp_path):
         ours, theirs = rows(tmp_path / name), rows(tmp_path / "one")
         assert set(ours) == set(theirs)
         for row, value in ours.items():
-            assert abs(value - theirs[row]) < (1e-3 if row[1] == "cosine" else 1e-5), row
+            # A cosine is NaN where a task's gradient does not reach the layer.
+            bound = 1e-3 if row[1] == "cosine" else 1e-5
+            np.testing.assert_allclose(value, theirs[row], rtol=0, atol=bound, err_msg=str(row))
         for path, value in weights(tmp_path / name, 6).items():
             np.testing.assert_allclose(value, expected[path], atol=1e-5, err_msg=path)
         assert (tmp_path / name / "model.keras").exists()

@@ -145,6 +145,14 @@ def test_the_end_of_a_whole_run_is_no_loss():
             assert worker.codes == [] and worker.aborted == []
 
 
+def test_a_run_that_lost_a_worker_does_not_end_well():
+    with three_workers() as (chief, one, _):
+        one.leave("the disk is full")
+        until(lambda: chief._failed.is_set())
+        with pytest.raises(RunStopped, match="the disk is full"):
+            chief.end()
+
+
 def test_an_error_that_no_worker_caused_stays_as_it_is():
     with three_workers() as (chief, _, _):
         error = ValueError("of its own")

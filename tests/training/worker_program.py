@@ -107,7 +107,8 @@ def main(arguments: list[str]) -> int:
     if at := os.environ.get("KILL_WHILE_SAVING"):
         _kill_while_saving(int(at))
     cluster = Cluster(tuple(addresses.split(",")), int(index))
-    patience = dataclasses.replace(Patience(), start=400.0, silence=silence, ending=20.0)
+    start = float(os.environ.get("START_TIMEOUT", "400"))
+    patience = dataclasses.replace(Patience(), start=start, silence=silence, ending=20.0)
     choice = StrategyChoice("multi_worker", cluster=cluster, patience=patience)
     config = settings(Path(folder), int(steps))
     return run_program(lambda: run(config, choice, pause, dropout))
