@@ -239,8 +239,9 @@ def test_twenty_kills_in_a_row_lose_nothing(tmp_path):
         workers = pair(folder, steps, "0.2", environments=[{"START_TIMEOUT": "40"}] * 2)
         victims = draw.choice(([0], [1], [0, 1]))
         if draw.random() < 0.8:
+            # Long enough for some to save and to evaluate, and for some of them to be cut.
             _wait_until_training(workers[victims[0]])
-            time.sleep(draw.random())
+            time.sleep(draw.random() * 6)
         else:
             time.sleep(draw.random() * 10)
         for index in victims:
