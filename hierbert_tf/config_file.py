@@ -13,7 +13,7 @@ from typing import Any, TypeVar, overload
 import dacite
 import yaml
 
-from hierbert_tf.config import MonitorConfig, ReceivesConfig, RunConfig
+from hierbert_tf.config import ReceivesConfig, RunConfig
 from hierbert_tf.config_probing import ProbingConfig
 from hierbert_tf.errors import InputError
 
@@ -120,7 +120,7 @@ def dump_config(config: Any) -> str:
 
 
 def comparable_settings(config: Any) -> dict[str, Any]:
-    """The settings that a run's result depends on.
+    """The settings that a run's result depends on, as nested dicts.
 
     That is all but its place, how it is watched, how many seeds of a fine-tuning or a probing are
     run, and on which tasks an encoder is probed: the scores of one do not depend on the others.
@@ -130,19 +130,45 @@ def comparable_settings(config: Any) -> dict[str, Any]:
     >>> comparable_settings(RunConfig(folder="a")) == comparable_settings(RunConfig(folder="b"))
     True
     """
-    settings = {**dataclasses.asdict(config), "folder": ""}
-    if "monitor" in settings:
-        settings["monitor"] = dataclasses.asdict(MonitorConfig())
+    return _without_incomparable(dataclasses.asdict(config), config)
+
+
+def settings_sha256(config: Any) -> str:
+    """Hash of `comparable_settings`, of those that are not at their default.
+
+    A setting that a later version adds, with the default that stands for what was done before, so
+    leaves the hash of older runs as it is. A run's `config.yaml` has all settings and is compared
+    too, so that a changed default does not pass unseen.
+    """
+    chosen = _without_incomparable(_chosen(config), config)
+    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+
+
+def _without_incomparable(settings: dict[str, Any], config: Any) -> dict[str, Any]:
     apart = ("data", "tasks", "word_level") if isinstance(config, ProbingConfig) else ()
-    for name in ("seeds", *apart):
+    for name in ("folder", "monitor", "seeds", *apart):
         settings.pop(name, None)
     return settings
 
 
-def settings_sha256(config: Any) -> str:
-    """Hash of `comparable_settings`."""
-    settings = json.dumps(comparable_settings(config), sort_keys=True)
-    return hashlib.sha256(settings.encode()).hexdigest()
+def _chosen(value: Any) -> Any:
+    """Plain values of what differs from the defaults."""
+    if dataclasses.is_dataclass(value):
+        return {
+            field.name: _chosen(setting)
+            for field in dataclasses.fields(value)
+            if (setting := getattr(value, field.name)) != _default(field)
+        }
+    if isinstance(value, Mapping):
+        return {name: _chosen(item) for name, item in value.items()}
+    return [_chosen(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    # `MISSING`, which equals nothing, where there is no default.
+    return field.default
 
 
 def _lines(node: yaml.Node | None, keys: tuple) -> Iterator[tuple[tuple, int]]:

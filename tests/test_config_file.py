@@ -1,8 +1,10 @@
+import dataclasses
+
 import pytest
 
 from hierbert_tf.config import ReceivesConfig, RunConfig, TaskConfig
 from hierbert_tf.config_check import check_config
-from hierbert_tf.config_file import dump_config, load_config
+from hierbert_tf.config_file import dump_config, load_config, settings_sha256
 from hierbert_tf.config_finetuning import FinetuningConfig
 from hierbert_tf.errors import InputError
 from hierbert_tf.storage import write_text
@@ -148,3 +150,49 @@ def test_overriding_one_setting_of_fine_tuning_keeps_the_other_defaults():
     assert config.monitor.cosine_every == FinetuningConfig().monitor.cosine_every == 0
     assert config.model.layer == "mix"
     assert load_config(None, ["model.layer=2"], FinetuningConfig).model.layer == 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class YoungerItem:
+    name: str
+    later: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    folder: str = ""
+    steps: int = 10
+    items: tuple[Item | YoungerItem, ...] = (Item("a"),)
+
+
+@dataclasses.dataclass(frozen=True)
+class YoungerSettings(Settings):
+    later: bool = False
+
+
+def test_a_setting_of_a_later_version_leaves_the_hash_of_older_runs():
+    older = settings_sha256(Settings(steps=5, items=(Item("b"),)))
+    assert settings_sha256(YoungerSettings(steps=5, items=(YoungerItem("b"),))) == older
+    changed = [
+        YoungerSettings(steps=5, items=(YoungerItem("b"),), later=True),
+        YoungerSettings(steps=5, items=(YoungerItem("b", later=1),)),
+        YoungerSettings(steps=5, items=(YoungerItem("c"),)),
+        YoungerSettings(steps=6, items=(YoungerItem("b"),)),
+    ]
+    assert len({older, *map(settings_sha256, changed)}) == 5
+
+
+def test_the_hash_is_of_what_a_result_depends_on():
+    kept = settings_sha256(RunConfig())
+    assert settings_sha256(RunConfig(folder="elsewhere")) == kept
+    assert settings_sha256(load_config(None, ["monitor.log_every=7"])) == kept
+    assert settings_sha256(load_config(None, ["training.steps=7"])) != kept
+    assert settings_sha256(load_config(None, ["tasks.0.weight=0.5"])) != kept
+    tuned = settings_sha256(FinetuningConfig())
+    assert settings_sha256(FinetuningConfig(seeds=9)) == tuned
+    assert settings_sha256(FinetuningConfig(seed=9)) != tuned
