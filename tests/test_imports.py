@@ -12,6 +12,7 @@ RANKS = {
     "config": 0,
     "config_finetuning": 0,
     "config_probing": 0,
+    "config_export": 0,
     "storage": 0,
     "data.features": 0,
     "config_file": 1,
@@ -30,6 +31,7 @@ RANKS = {
     "training": 4,
     "finetuning": 5,
     "probing": 5,
+    "serving": 5,
     "recipes": 6,
 }
 NEVER = [("layers", "data."), ("models", "data."), ("data", "tasks"), ("corpus", "tasks")]

@@ -1,0 +1,1 @@
+"""SavedModels that take strings: their signatures, what goes with them, and a client."""
