@@ -23,7 +23,7 @@ class Plan:
     gigabytes: float = setting(16.0, "the question", "GB (1e9 bytes) of text")
     text_bytes_a_token: float = setting(4.31, "measured", "bytes of text a WordPiece")
     shard_bytes_a_token: float = setting(2.15, "measured", "bytes of shards a WordPiece (uint16)")
-    preparation_rate: float = setting(1.7, "measured", "MB/s a core, text to shards")
+    preparation_rate: float = setting(3.0, "measured", "MB/s a core, text to shards")
     preparation_cores: int = setting(32, "assumed", "cores that prepare")
     layers: int = setting(12, "BERT-base", "encoder blocks L")
     hidden: int = setting(768, "BERT-base", "hidden dimension H")
