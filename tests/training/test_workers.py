@@ -215,9 +215,11 @@ def test_a_missing_worker_is_named_and_sigterm_is_honoured_meanwhile(tmp_path):
 @pytest.mark.parametrize("seconds", [0.0, 0.7, 2.0])
 def test_sigterm_is_honoured_while_tensorflow_starts(tmp_path, seconds):
     """Between the meeting of the workers and the first step."""
-    chief, other = pair(tmp_path / "run", STEPS, "0.3")
-    chief.wait_for("waiting up to 400 s")
-    other.wait_for("waiting up to 400 s")
+    # A chief that ends before they met is waited for so long.
+    soon = [{"START_TIMEOUT": "60"}] * 2
+    chief, other = pair(tmp_path / "run", STEPS, "0.3", environments=soon)
+    chief.wait_for("waiting up to 60 s")
+    other.wait_for("waiting up to 60 s")
     time.sleep(seconds)
     chief.send(signal.SIGTERM)
     sent = time.monotonic()
