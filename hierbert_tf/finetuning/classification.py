@@ -70,6 +70,10 @@ class TextClassification(DownstreamTask):
         """One output."""
         return (OUTPUT,)
 
+    def record(self) -> dict[str, Any]:
+        """How many texts an example has."""
+        return {"text_fields": 1 if self.training[0].text_b is None else 2}
+
     def build(self, seed: int) -> HierarchicalBertTextClassifier:
         """The classifier of a seed."""
         model = self.config.model

@@ -112,7 +112,7 @@ def finetune_seed(
         for name in config.data.evaluate
     }
     _save_model(model, folder)
-    record = {"identity": identity, "commit": commit, "scores": scores}
+    record = {"identity": identity, "commit": commit, "scores": scores, **task.record()}
     write_text(done, json.dumps(record, indent=1))
     # The model is saved: its last checkpoint, three times as large, has served.
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)

@@ -48,6 +48,10 @@ class DownstreamTask(ABC):
     def outputs(self) -> tuple[str, ...]:
         """Names of the model's outputs, each with a label a row."""
 
+    def record(self) -> dict[str, Any]:
+        """What `scores.json` keeps of the examples beside the scores, for an export."""
+        return {}
+
     @abstractmethod
     def build(self, seed: int) -> Any:
         """The keras-hub task model of a seed, its preprocessor attached."""

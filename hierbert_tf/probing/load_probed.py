@@ -2,10 +2,8 @@
 
 import contextlib
 import warnings
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 import keras_hub
@@ -19,19 +17,14 @@ from hierbert_tf.config_file import load_config
 from hierbert_tf.config_probing import ProbedConfig
 from hierbert_tf.errors import InputError
 from hierbert_tf.models.backbone import HierarchicalBertBackbone
+from hierbert_tf.models.loading import check_one_seed, loaded
 from hierbert_tf.models.preset_folder import preset_folder
 from hierbert_tf.models.tokenizer import HierarchicalBertTokenizer
 from hierbert_tf.probing.pooling import poolings_for
 from hierbert_tf.probing.precomputed import PrecomputedVectors
 from hierbert_tf.probing.probed_encoder import ProbedEncoder
 
-Loaded = TypeVar("Loaded")
-
-# What the libraries raise for files that are damaged or of another kind.
-_LOAD_ERRORS = (
-    ValueError, OSError, KeyError, TypeError, AttributeError, RuntimeError, ImportError,
-    zipfile.BadZipFile,
-)  # fmt: skip
+KEY = "model.path"
 
 
 def load_probed(config: ProbedConfig) -> ProbedEncoder | PrecomputedVectors:
@@ -73,7 +66,7 @@ def load_probed(config: ProbedConfig) -> ProbedEncoder | PrecomputedVectors:
         beside = file.parent
     else:
         preset = _preset(config.path)
-        backbone = _loaded(preset, lambda: keras_hub.models.Backbone.from_preset(preset))
+        backbone = loaded(KEY, preset, lambda: keras_hub.models.Backbone.from_preset(preset))
         tokenizer = _tokenizer(preset, Path(preset), backbone, config)
         # The run's folder has `config.yaml`, its preset is in `encoder`.
         beside = Path(preset).parent
@@ -106,26 +99,12 @@ def _preset(path: str) -> str:
     if (folder / "model" / "config.json").is_file():
         return str(folder / "model")
     if folder.is_dir():
-        tuned = sorted(folder.glob("seed_*/model/config.json"))
-        if tuned and not _holds_model(folder):
-            raise InputError(
-                f"model.path: {path} is a run of fine-tuning, with a model for each seed; give one "
-                f"of them, such as {tuned[0].parent}"
-            )
+        if not _holds_model(folder):
+            check_one_seed(KEY, folder)
         return preset_folder(path, needs_tokenizer=False)
     if "://" in path or path in keras_hub.models.BertBackbone.presets:
         return path
     raise InputError(f"model.path: nothing is at {path}, and keras-hub has no such preset")
-
-
-def _loaded(what: str | Path, load: Callable[[], Loaded]) -> Loaded:
-    try:
-        return load()
-    except InputError:
-        raise
-    except _LOAD_ERRORS as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"model.path: {what} cannot be loaded: {reason}") from error
 
 
 def _keras_file(path: Path, config: ProbedConfig) -> tuple[Any, Any]:
@@ -138,7 +117,7 @@ def _keras_file(path: Path, config: ProbedConfig) -> tuple[Any, Any]:
     with warnings.catch_warnings():
         # A trained model's optimizer has values that are not read here.
         warnings.filterwarnings("ignore", "Skipping variable loading for optimizer")
-        model: Any = _loaded(path, lambda: keras.saving.load_model(path, compile=False))
+        model: Any = loaded(KEY, path, lambda: keras.saving.load_model(path, compile=False))
     is_backbone = isinstance(model, keras_hub.models.Backbone)
     backbone = model if is_backbone else getattr(model, "backbone", None)
     if backbone is None:
@@ -157,7 +136,7 @@ def _tokenizer(preset: str | Path, folder: Path, backbone: Any, config: ProbedCo
     place = Path(preset)
     named = "://" in str(preset) or str(preset) in keras_hub.models.BertBackbone.presets
     if not config.vocabulary and (named or (place / "tokenizer.json").is_file()):
-        return _loaded(preset, lambda: keras_hub.models.Tokenizer.from_preset(str(preset)))
+        return loaded(KEY, preset, lambda: keras_hub.models.Tokenizer.from_preset(str(preset)))
     if config.vocabulary:
         path, lowercase = Path(config.vocabulary), config.lowercase
     else:

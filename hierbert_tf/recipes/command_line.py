@@ -83,19 +83,23 @@ def run_with_settings(
     description: str,
     shortcuts: Sequence[Shortcut],
     arguments: Sequence[str] | None = None,
+    *,
+    resumes: bool = True,
 ) -> int:
     """Reads settings from the command line and runs a program on them.
 
-    Every such program takes `--config FILE`, `--from-scratch`, `key=value` and its shortcuts, which
-    win over a `key=value` of the same setting.
+    Every such program takes `--config FILE`, `key=value` and its shortcuts, which win over a
+    `key=value` of the same setting; one that goes on with an earlier run takes `--from-scratch`.
 
     Args:
-        program: called with the settings and `from_scratch`; returns an exit code.
+        program: called with the settings, and with `from_scratch` if it resumes; returns an exit
+            code.
         kind: class of the settings.
         name: the program's module.
         description: the help's first sentence.
         shortcuts: options that stand for a setting.
         arguments: the command line; None: of this process.
+        resumes: whether the program goes on with an earlier run in its folder.
 
     Returns:
         The exit code, as of `run_program`.
@@ -110,9 +114,10 @@ def run_with_settings(
             dest=f"shortcut_{number}",
             help=f"{one.what}: {one.key}={one.metavar}",
         )
-    parser.add_argument(
-        "--from-scratch", action="store_true", help="set an earlier run in the folder aside"
-    )
+    if resumes:
+        parser.add_argument(
+            "--from-scratch", action="store_true", help="set an earlier run in the folder aside"
+        )
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="any setting, such as seeds=3"
     )
@@ -125,7 +130,7 @@ def run_with_settings(
 
     def whole() -> int:
         config = load_config(options["config"], overrides, kind)
-        return program(config, from_scratch=options["from_scratch"])
+        return program(config, **{k: options[k] for k in ("from_scratch",) if k in options})
 
     with warnings.catch_warnings():
         return run_program(whole)

@@ -3,7 +3,7 @@
 Dimension letters: N rows, T sequence.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -14,11 +14,14 @@ TOKENS_AT_ONCE = 2048
 # Sequences are cut to a multiple of this many tokens.
 LENGTH_MULTIPLE = 8
 
+# Of an output: its dtype, and its dimensions after the first, numbers or scalar tensors.
+RowSpec = tuple[tf.DType, Sequence[int | tf.Tensor]]
+
 
 def run_in_chunks(
     function: Callable[[dict[str, tf.Tensor]], Mapping[str, tf.Tensor]],
     features: Mapping[str, tf.Tensor],
-    outputs: Mapping[str, tf.TensorSpec],
+    outputs: Mapping[str, RowSpec],
     *,
     tokens_at_once: int = TOKENS_AT_ONCE,
 ) -> dict[str, tf.Tensor]:
@@ -29,9 +32,9 @@ def run_in_chunks(
 
     Args:
         function: features [n, t] to outputs [n, ...], each row for itself.
-        features: tensors [N, T], the padding behind the tokens; `padding_mask` among them.
-        outputs: dtype and shape [None, ...] of the function's outputs. Other dimensions than the
-            first must be known.
+        features: tensors [N, T], with nothing but padding behind a row's tokens; `padding_mask`
+            among them.
+        outputs: dtype and dimensions of the function's outputs, without the first.
         tokens_at_once: tokens of a chunk, padding included; one row may have more.
 
     Returns:
@@ -41,11 +44,10 @@ def run_in_chunks(
 
     >>> features = {"padding_mask": tf.constant([[1, 0, 0], [1, 1, 1]])}
     >>> count = lambda rows: {"tokens": tf.reduce_sum(rows["padding_mask"], axis=1)}
-    >>> outputs = {"tokens": tf.TensorSpec([None], tf.int32)}
-    >>> run_in_chunks(count, features, outputs)["tokens"].numpy().tolist()
+    >>> run_in_chunks(count, features, {"tokens": (tf.int32, [])})["tokens"].numpy().tolist()
     [1, 3]
     """
-    lengths = tf.reduce_sum(tf.cast(features[PADDING_MASK], tf.int32), axis=1)  # [N]
+    lengths = tf.reduce_sum(features[PADDING_MASK], axis=1)  # [N]
     rows, width = tf.unstack(tf.shape(features[PADDING_MASK]))
     order = tf.argsort(lengths, direction="DESCENDING", stable=True)
     lengths = tf.gather(lengths, order)
@@ -64,15 +66,16 @@ def run_in_chunks(
         }
         return end, results
 
-    empty = {
-        name: tf.zeros(tf.concat([[rows], spec.shape[1:]], axis=0), spec.dtype)
-        for name, spec in outputs.items()
-    }
+    empty, shapes = {}, {}
+    for name, (dtype, dimensions) in outputs.items():
+        empty[name] = tf.zeros([rows, *dimensions], dtype)
+        known = [size if isinstance(size, int) else None for size in dimensions]
+        shapes[name] = tf.TensorShape([None, *known])
     _, results = tf.while_loop(
         lambda begin, _: begin < rows,
         chunk,
         (tf.constant(0), empty),
-        shape_invariants=(tf.TensorShape([]), {k: spec.shape for k, spec in outputs.items()}),
+        shape_invariants=(tf.TensorShape([]), shapes),
         # One after the other: together they would take the memory that chunks are to save.
         parallel_iterations=1,
     )
