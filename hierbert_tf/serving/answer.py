@@ -16,7 +16,7 @@ from hierbert_tf.models.question_answering import HierarchicalBertQuestionAnswer
 from hierbert_tf.models.question_texts import ANSWER_END, ANSWER_START, CONTEXT, QUESTION
 from hierbert_tf.serving.chunks import RowSpec, run_in_chunks
 from hierbert_tf.serving.endpoint import (
-    Endpoint,
+    ModelEndpoint,
     feature_inputs,
     feature_requests,
     features_of,
@@ -29,7 +29,7 @@ NULL_SCORE, SCORE = "null_score", "score"
 _PLACES = 1 << 31
 
 
-class AnswerIds(Endpoint):
+class AnswerIds(ModelEndpoint):
     """Windows to span logits.
 
     Inputs: `token_ids`, `segment_ids`, `padding_mask` int32 [W, T]. Outputs: `answer_start` and
@@ -54,7 +54,7 @@ class AnswerIds(Endpoint):
         width = tf.shape(features[ENCODER_FEATURES[0].name])[1]
 
         def logits(some: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            found = self._model(some, training=False)
+            found = self.run(some)
             padded = {}
             for name, value in found.items():
                 behind = [[0, 0], [0, width - tf.shape(value)[1]]]
@@ -69,7 +69,7 @@ class AnswerIds(Endpoint):
         return feature_requests()
 
 
-class Answer(Endpoint):
+class Answer(ModelEndpoint):
     """`question` and `context` string [B] to what the model's `predict` says of them.
 
     Outputs, all [B]: `answer` string (`""`: no answer, by the model's null threshold); `start` and
@@ -117,7 +117,7 @@ class Answer(Endpoint):
     def _best_spans(self, windows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The best span of each window, the first of equals: score and bytes [W]."""
         features = {feature.name: windows[feature.name] for feature in ENCODER_FEATURES}
-        logits = self._model(features, training=False)
+        logits = self.run(features)
         starts, ends = logits[ANSWER_START], logits[ANSWER_END]
         rows, length = tf.unstack(tf.shape(starts))
         longest = self._model.max_answer_length

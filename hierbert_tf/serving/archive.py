@@ -1,7 +1,6 @@
 """Endpoints to a SavedModel."""
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +10,19 @@ import tensorflow as tf
 from hierbert_tf.serving.endpoint import PREDICT, Endpoint
 
 
-def write_saved_model(
-    folder: str | Path,
-    endpoints: Sequence[Endpoint],
-    tracing: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> None:
+def write_saved_model(folder: str | Path, endpoints: Sequence[Endpoint]) -> None:
     """Writes a SavedModel with a signature for each endpoint.
 
     Args:
         folder: does not exist yet.
         endpoints: the first is `serving_default` too.
-        tracing: context in which the graphs are made.
 
     Raises:
         OSError: the folder cannot be written.
     """
     archive = keras.export.ExportArchive()
     for endpoint in endpoints:
-        archive.add_endpoint(endpoint.name, _function(endpoint, tracing), list(endpoint.inputs))
+        archive.add_endpoint(endpoint.name, endpoint.__call__, list(endpoint.inputs))
     try:
         archive.write_out(str(folder), verbose=False)
     except tf.errors.OpError as error:
@@ -40,13 +34,3 @@ def write_saved_model(
         for name, method in others.items():
             updater.replace_method_name(signature_key=name, method_name=method, tags="serve")
         updater.save()
-
-
-def _function(
-    endpoint: Endpoint, tracing: Callable[[], AbstractContextManager[None]]
-) -> Callable[..., dict[str, tf.Tensor]]:
-    def function(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
-        with tracing():
-            return endpoint(*tensors)
-
-    return function

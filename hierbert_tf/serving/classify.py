@@ -16,6 +16,7 @@ from hierbert_tf.serving.embed import TEXT
 from hierbert_tf.serving.endpoint import (
     CLASSIFY,
     Endpoint,
+    ModelEndpoint,
     feature_inputs,
     feature_requests,
     features_of,
@@ -28,7 +29,7 @@ TEXT_PAIR = "text_pair"
 OUTPUTS = "outputs"
 
 
-class ClassifyIds(Endpoint):
+class ClassifyIds(ModelEndpoint):
     """Features to classes.
 
     Inputs: `token_ids`, `segment_ids`, `padding_mask` int32 [B, T]. Outputs: `probabilities` and
@@ -70,7 +71,7 @@ class ClassifyIds(Endpoint):
         }
 
     def _outputs(self, features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        return {OUTPUTS: self._model(features, training=False)}
+        return {OUTPUTS: self.run(features)}
 
     def requests(self) -> list[dict[str, np.ndarray]]:
         """Small batches."""

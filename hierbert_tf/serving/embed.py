@@ -21,6 +21,7 @@ from hierbert_tf.probing.pooling import pool
 from hierbert_tf.serving.chunks import LENGTH_MULTIPLE, run_in_chunks
 from hierbert_tf.serving.endpoint import (
     Endpoint,
+    ModelEndpoint,
     feature_inputs,
     feature_requests,
     features_of,
@@ -33,7 +34,7 @@ TEXT = "text"
 EMBEDDING = "embedding"
 
 
-class EmbedIds(Endpoint):
+class EmbedIds(ModelEndpoint):
     """`token_ids`, `segment_ids`, `padding_mask` int32 [B, T] to `embedding` float32 [B, H].
 
     Args:
@@ -81,7 +82,7 @@ class EmbedIds(Endpoint):
         return run_in_chunks(self._pooled, features, {EMBEDDING: (tf.float32, [self.hidden_dim])})
 
     def _pooled(self, features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        sequence = self._model(features, training=False)
+        sequence = self.run(features)
         return {EMBEDDING: pool(sequence, features[PADDING_MASK], self.pooling)}
 
     def requests(self) -> list[dict[str, np.ndarray]]:

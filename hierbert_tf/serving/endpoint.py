@@ -1,7 +1,8 @@
 """What a SavedModel offers under one signature name."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,22 @@ class Endpoint(ABC):
     @abstractmethod
     def requests(self) -> list[dict[str, np.ndarray]]:
         """Requests of the kinds and lengths to expect, with which a server warms up."""
+
+
+class ModelEndpoint(Endpoint):
+    """An endpoint that runs a Keras model.
+
+    Attributes:
+        reading: context in which the model reads its weights, such as from smaller variables.
+    """
+
+    _model: Any
+    reading: Callable[[], AbstractContextManager[None]] = nullcontext
+
+    def run(self, features: dict[str, tf.Tensor]) -> Any:
+        """The model's outputs, without dropout."""
+        with self.reading():
+            return self._model(features, training=False)
 
 
 def text_inputs(*names: str) -> tuple[tf.TensorSpec, ...]:

@@ -1,6 +1,6 @@
 """Which signatures a model is exported with."""
 
-from hierbert_tf.config_export import ExportConfig
+from hierbert_tf.config_export import BFLOAT16, ExportConfig
 from hierbert_tf.errors import InputError
 from hierbert_tf.models.pretrainer import HierarchicalBertPretrainer
 from hierbert_tf.models.question_answering import HierarchicalBertQuestionAnswering
@@ -8,9 +8,10 @@ from hierbert_tf.models.text_classifier import HierarchicalBertTextClassifier
 from hierbert_tf.serving.answer import Answer, AnswerIds
 from hierbert_tf.serving.classify import Classify, ClassifyExamples, ClassifyIds
 from hierbert_tf.serving.embed import Embed, EmbedIds
-from hierbert_tf.serving.endpoint import Endpoint
+from hierbert_tf.serving.endpoint import Endpoint, ModelEndpoint
 from hierbert_tf.serving.fill_mask import FillMask, FillMaskIds, masked_lm_task
 from hierbert_tf.serving.load_model import LoadedModel
+from hierbert_tf.serving.weights import read_from, small_variables
 
 
 def endpoints_for(found: LoadedModel, config: ExportConfig) -> list[Endpoint]:
@@ -23,6 +24,16 @@ def endpoints_for(found: LoadedModel, config: ExportConfig) -> list[Endpoint]:
     Raises:
         InputError: a setting does not fit the model.
     """
+    endpoints = _endpoints(found, config)
+    if config.weights == BFLOAT16:
+        variables = small_variables(found.model)
+        for endpoint in endpoints:
+            if isinstance(endpoint, ModelEndpoint):
+                endpoint.reading = lambda: read_from(variables)
+    return endpoints
+
+
+def _endpoints(found: LoadedModel, config: ExportConfig) -> list[Endpoint]:
     model = found.model
     embed = _embed(found, config)
     if isinstance(model, HierarchicalBertTextClassifier):

@@ -2,14 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import tensorflow as tf
-
-from hierbert_tf.config_export import BFLOAT16, ExportConfig
+from hierbert_tf.config_export import ExportConfig
 from hierbert_tf.config_file import dump_config
 from hierbert_tf.errors import InputError
 from hierbert_tf.models.text_classifier import HierarchicalBertTextClassifier
@@ -21,7 +17,7 @@ from hierbert_tf.serving.load_model import LoadedModel, load_model
 from hierbert_tf.serving.model_card import model_card
 from hierbert_tf.serving.run_records import run_record
 from hierbert_tf.serving.warmup import WARMUP_FILE, write_warmup_requests
-from hierbert_tf.serving.weights import compute_in_float32, reduce_weights, stored_weights
+from hierbert_tf.serving.weights import compute_in_float32, reduce_weights
 from hierbert_tf.storage import storage_error
 
 EXTRA = "assets.extra"
@@ -67,12 +63,11 @@ def export(config: ExportConfig) -> Exported:
     config = _with_text_fields(config, found)
     compute_in_float32(found.model)
     reduce_weights(found.model, config.weights)
+    endpoints = endpoints_for(found, config)
     beside = target.with_name(f"{target.name}.tmp-{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_saved_model(beside, endpoints_for(found, config), _tracing(found, config))
-        # Endpoints of its own: those above hold functions that read the export's variables.
-        endpoints = endpoints_for(found, config)
+        write_saved_model(beside, endpoints)
         extra = beside / EXTRA
         extra.mkdir()
         write_warmup_requests(extra / WARMUP_FILE, target.parent.name, endpoints)
@@ -120,12 +115,3 @@ def _with_text_fields(config: ExportConfig, found: LoadedModel) -> ExportConfig:
             "text_fields=2 for pairs such as premise and hypothesis"
         )
     return replace(config, text_fields=number)
-
-
-def _tracing(
-    found: LoadedModel, config: ExportConfig
-) -> Callable[[], AbstractContextManager[None]]:
-    if config.weights != BFLOAT16:
-        return nullcontext
-    variables: dict[int, tf.Variable] = {}
-    return lambda: stored_weights(found.model, variables)

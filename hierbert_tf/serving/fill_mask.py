@@ -18,6 +18,7 @@ from hierbert_tf.serving.chunks import LENGTH_MULTIPLE, run_in_chunks
 from hierbert_tf.serving.embed import TEXT
 from hierbert_tf.serving.endpoint import (
     Endpoint,
+    ModelEndpoint,
     feature_inputs,
     feature_requests,
     features_of,
@@ -32,7 +33,7 @@ MASKED_POSITIONS = "masked_positions"
 TOKEN, TOKEN_ID, PROBABILITY = "token", "token_id", "probability"
 
 
-class FillMaskIds(Endpoint):
+class FillMaskIds(ModelEndpoint):
     """Features and positions to the most probable tokens there.
 
     Inputs: `token_ids`, `segment_ids`, `padding_mask` int32 [B, T]; `masked_positions` int32 [B,
@@ -96,7 +97,7 @@ class FillMaskIds(Endpoint):
 
         def best(some: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             positions = some.pop(MASKED_POSITIONS)
-            logits = self._model(some | {self._positions: positions}, training=False)
+            logits = self.run(some | {self._positions: positions})
             probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
             values, ids = tf.math.top_k(probabilities, self.top_k)
             # A chunk of short rows has room for fewer masks than the batch.

@@ -5,7 +5,7 @@ float32 again when they are used, so that the arithmetic is float32's. `int8`: K
 one scale a column, with the activations quantised as they come.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -52,26 +52,31 @@ def reduce_weights(model: Any, kind: str) -> None:
         for weight in _stored_small(model):
             weight.assign(tf.cast(tf.cast(weight.value, tf.bfloat16), tf.float32))
     elif kind == INT8:
-        model.quantize("int8")
+        for layer in model._flatten_layers():
+            if isinstance(layer, keras.layers.Dense | keras.layers.ReversibleEmbedding):
+                # keras-hub's embedding is a subclass with nothing of its own.
+                layer.quantize("int8", type_check=False)
     elif kind != FLOAT32:
         raise InputError(f"weights is {kind!r}; choose {FLOAT32}, {BFLOAT16} or {INT8}")
 
 
-@contextmanager
-def stored_weights(model: Any, variables: dict[int, tf.Variable]) -> Iterator[None]:
-    """Context in which a model reads its large weights from bfloat16 variables.
+def small_variables(model: Any) -> list[tuple[Any, tf.Variable]]:
+    """A model's large weights, and bfloat16 variables with their values.
 
     Args:
         model: whose weights `reduce_weights` made fit.
-        variables: those made before, by the weight's `id`; new ones are added.
     """
-    mapping = []
-    for weight in _stored_small(model):
-        if id(weight) not in variables:
-            with tf.init_scope():
-                value = tf.cast(weight.value, tf.bfloat16)
-                variables[id(weight)] = tf.Variable(value, trainable=False, name=weight.name)
-        mapping.append((weight, tf.cast(variables[id(weight)], tf.float32)))
+    # Before any graph is made: what is read meanwhile counts among the graph's variables.
+    return [
+        (weight, tf.Variable(tf.cast(weight.value, tf.bfloat16), name=weight.name))
+        for weight in _stored_small(model)
+    ]
+
+
+@contextmanager
+def read_from(variables: Sequence[tuple[Any, tf.Variable]]) -> Iterator[None]:
+    """Context in which weights are read from the variables that go with them, as float32."""
+    mapping = [(weight, tf.cast(variable, tf.float32)) for weight, variable in variables]
     with keras.StatelessScope(state_mapping=mapping):
         yield
 
