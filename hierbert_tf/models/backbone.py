@@ -4,6 +4,7 @@ Dimension letters: B batch, T sequence, H hidden, L layers, C classes.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,6 +16,7 @@ from hierbert_tf.layers.encoder_block import EncoderBlock
 from hierbert_tf.layers.pooler import ClsPooler
 from hierbert_tf.layers.seeds import derived_seed, kernel_initializer
 from hierbert_tf.layers.transfer import Transfer
+from hierbert_tf.models.preset_task import with_precision
 
 
 @keras.saving.register_keras_serializable(package="hierbert_tf")
@@ -157,6 +159,19 @@ class HierarchicalBertBackbone(keras_hub.models.Backbone):
         self.poolers = poolers
         self.transfers = transfers
         self.seed = seed
+
+    @classmethod
+    def from_preset(
+        cls, preset: str | Path, load_weights: bool = True, **kwargs: Any
+    ) -> "HierarchicalBertBackbone":
+        """Loads an encoder.
+
+        Args:
+            preset: a preset's folder or address.
+            load_weights: False: architecture alone.
+            **kwargs: `dtype`; as it was saved, if it is not given.
+        """
+        return super().from_preset(str(preset), load_weights, **with_precision(preset, kwargs))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""

@@ -22,7 +22,7 @@ from hierbert_tf.models.answer_questions import answer_arrays, answer_questions
 from hierbert_tf.models.backbone import HierarchicalBertBackbone
 from hierbert_tf.models.layer_choice import check_positions, chosen_layer
 from hierbert_tf.models.preset_folder import preset_folder
-from hierbert_tf.models.preset_task import preset_has_task
+from hierbert_tf.models.preset_task import preset_has_task, with_precision
 from hierbert_tf.models.question_answering_preprocessor import (
     HierarchicalBertQuestionAnsweringPreprocessor,
 )
@@ -281,7 +281,7 @@ class HierarchicalBertQuestionAnswering(keras_hub.models.Task):
         """
         folder = preset_folder(preset, needs_tokenizer="preprocessor" not in kwargs)
         if not Path(folder).is_dir() or preset_has_task(folder, cls):
-            return super().from_preset(folder, load_weights, **kwargs)
+            return super().from_preset(folder, load_weights, **with_precision(folder, kwargs))
         if "backbone" not in kwargs:
             kwargs["backbone"] = cls.backbone_cls.from_preset(
                 folder, load_weights=load_weights, dtype=kwargs.pop("dtype", None)

@@ -23,6 +23,7 @@ from hierbert_tf.models.backbone import HierarchicalBertBackbone
 from hierbert_tf.models.class_labels import agreed_labels
 from hierbert_tf.models.layer_choice import check_positions, chosen_layer
 from hierbert_tf.models.preset_folder import preset_folder
+from hierbert_tf.models.preset_task import with_precision
 from hierbert_tf.models.text_classifier_preprocessor import (
     HierarchicalBertTextClassifierPreprocessor,
 )
@@ -270,7 +271,7 @@ class HierarchicalBertTextClassifier(keras_hub.models.TextClassifier):
             raise InputError(
                 f"{folder} is an encoder without a classifier: give num_classes= or labels=."
             )
-        return super().from_preset(folder, load_weights, **kwargs)
+        return super().from_preset(folder, load_weights, **with_precision(folder, kwargs))
 
 
 def _has_strings(x: Any) -> bool:

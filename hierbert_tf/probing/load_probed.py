@@ -66,7 +66,9 @@ def load_probed(config: ProbedConfig) -> ProbedEncoder | PrecomputedVectors:
         beside = file.parent
     else:
         preset = _preset(config.path)
-        backbone = loaded(KEY, preset, lambda: keras_hub.models.Backbone.from_preset(preset))
+        load = keras_hub.models.Backbone.from_preset
+        # Vectors of full precision, also of an encoder that was trained in mixed precision.
+        backbone = loaded(KEY, preset, lambda: load(preset, dtype="float32"))
         tokenizer = _tokenizer(preset, Path(preset), backbone, config)
         # The run's folder has `config.yaml`, its preset is in `encoder`.
         beside = Path(preset).parent

@@ -91,8 +91,9 @@ def _difference(ours: np.ndarray, theirs: np.ndarray) -> float:
         return np.inf
     if ours.dtype.kind != "f":
         return 0.0 if np.array_equal(ours, theirs) else np.inf
-    same = ours == theirs  # infinities among them
-    return float(np.abs(np.where(same, 0, ours - theirs)).max(initial=0))
+    # Not where they are equal: infinities are among them.
+    differences = np.subtract(ours, theirs, out=np.zeros_like(ours), where=ours != theirs)
+    return float(np.abs(differences).max(initial=0))
 
 
 def _odd_requests(endpoint: Endpoint) -> list[dict[str, np.ndarray]]:

@@ -84,7 +84,7 @@ def _preset(preset: Path, folder: Path) -> LoadedModel:
     kinds = [kind for kind in TUNED if preset_has_task(preset, kind)]
     kind: Any = kinds[0] if kinds else HierarchicalBertBackbone
     preset = Path(preset_folder(preset))
-    model = loaded(KEY, preset, lambda: kind.from_preset(str(preset)))
+    model = loaded(KEY, preset, lambda: kind.from_preset(str(preset), dtype="float32"))
     tokenizer = getattr(getattr(model, "preprocessor", None), "tokenizer", None)
     if tokenizer is None:
         tokenizer = loaded(KEY, preset, lambda: HierarchicalBertTokenizer.from_preset(str(preset)))
