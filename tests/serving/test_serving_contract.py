@@ -50,9 +50,13 @@ def endpoints():
     config = ExportConfig(text_fields=2, top_k=3)
     models = {"pairs": classifier(), "questions": question_model(), "wiki": pretrainer()}
     return {
-        name: endpoints_for(LoadedModel(model, tokenizer(), None), config)
+        name: endpoints_for(LoadedModel(model, _tokenizer_of(model), None), config)
         for name, model in models.items()
     }
+
+
+def _tokenizer_of(model):
+    return model.preprocessor.tokenizer if model.preprocessor else tokenizer()
 
 
 @pytest.fixture(scope="module")
