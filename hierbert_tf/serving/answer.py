@@ -14,7 +14,7 @@ from hierbert_tf.layers.span_mask import MASKED_LOGIT
 from hierbert_tf.models.answer_labels import END_BYTE, EXAMPLE, FIRST_BYTE
 from hierbert_tf.models.question_answering import HierarchicalBertQuestionAnswering
 from hierbert_tf.models.question_texts import ANSWER_END, ANSWER_START, CONTEXT, QUESTION
-from hierbert_tf.serving.chunks import RowSpec, run_in_chunks
+from hierbert_tf.serving.chunks import WINDOW_TOKENS_AT_ONCE, RowSpec, run_in_chunks
 from hierbert_tf.serving.endpoint import (
     ModelEndpoint,
     feature_inputs,
@@ -62,7 +62,12 @@ class AnswerIds(ModelEndpoint):
             return padded
 
         names = (ANSWER_START, ANSWER_END)
-        return run_in_chunks(logits, features, dict.fromkeys(names, (tf.float32, [width])))
+        return run_in_chunks(
+            logits,
+            features,
+            dict.fromkeys(names, (tf.float32, [width])),
+            tokens_at_once=WINDOW_TOKENS_AT_ONCE,
+        )
 
     def requests(self) -> list[dict[str, np.ndarray]]:
         """Small batches."""
@@ -111,7 +116,9 @@ class Answer(ModelEndpoint):
             END_BYTE: (tf.int64, []),
         }
         example = windows.pop(EXAMPLE)
-        best = run_in_chunks(self._best_spans, windows, outputs)
+        best = run_in_chunks(
+            self._best_spans, windows, outputs, tokens_at_once=WINDOW_TOKENS_AT_ONCE
+        )
         return self._merged(contexts, example, best)
 
     def _best_spans(self, windows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
