@@ -3,12 +3,12 @@
     python benchmarks/serving.py --run runs/mine [--torch-python PYTHON] [--rounds 10]
 
 Sentence vectors and answers from strings: latency of one text, and throughput of batches of 32 of
-mixed lengths. Shape: L 6, H 256, A 4, random weights, the run's vocabulary for all. The texts are of
-the excerpt of English Wikipedia that gensim ships: sentences, and contexts of four to eight of them.
-PYTHON is an interpreter of an environment with torch and transformers before 5, which dropped the
-question-answering pipeline. Every arm is a process of its own with two threads; the arms take turns,
-so that the machine's drift falls on all of them. The last table is our export's throughput by batch
-size, from which the batching parameters are chosen.
+mixed lengths. Shape: L 6, H 256, A 4, random weights, the run's vocabulary for all. The texts are
+of the excerpt of English Wikipedia that gensim ships: sentences, and contexts of four to eight of
+them. PYTHON is an interpreter of an environment with torch and transformers before 5, which dropped
+the question-answering pipeline. Every arm is a process of its own with two threads; the arms take
+turns, so that the machine's drift falls on all of them. The last table is our export's throughput
+by batch size, from which the batching parameters are chosen.
 
 "bare" is Hugging Face's tokenizer and model without its pipeline, under `inference_mode`.
 """

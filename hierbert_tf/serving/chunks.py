@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from hierbert_tf.data.features import PADDING_MASK
 
-# Fewer, and the matrix products are small; more, and rows of unlike length are padded to the longest.
-# Measured by benchmarks/serving.py.
+# Fewer, and the matrix products are small; more, and rows of unlike length are padded to the
+# longest. Measured by benchmarks/serving.py.
 TOKENS_AT_ONCE = 1024
 # For windows of a context, which are long and nearly all full.
 WINDOW_TOKENS_AT_ONCE = 4096
