@@ -98,3 +98,13 @@ def test_the_page_on_probing_makes_vectors_that_can_be_probed(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.strip() == "[[12.0, 1.0], [11.0, 1.0]]"
+
+
+def test_the_page_on_serving_has_a_client_that_says_that_no_server_is_there(tmp_path):
+    """No server is at hand; what the client does with one is tested in `tests/serving`."""
+    source = program("serving.md").replace("localhost:8500", "127.0.0.1:1")
+    done = subprocess.run(
+        [sys.executable, "-c", source], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.startswith("UNAVAILABLE no server answers at 127.0.0.1:1")
