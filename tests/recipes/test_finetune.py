@@ -10,13 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from hierbert_tf.config_export import ExportConfig
 from hierbert_tf.downstream.question_examples import read_question_examples
 from hierbert_tf.evaluation.squad_scores import squad_scores
 from hierbert_tf.models.backbone import HierarchicalBertBackbone
 from hierbert_tf.models.text_classifier import HierarchicalBertTextClassifier
 from hierbert_tf.models.tokenizer import HierarchicalBertTokenizer
 from hierbert_tf.recipes.finetune import main
+from hierbert_tf.serving.export import export
 
 COLOURS = ["red", "blue", "green", "black"]
 THINGS = ["cat", "dog", "car", "house", "tree", "boat"]
@@ -119,6 +122,25 @@ def test_the_table_has_what_the_predictions_score(whole, folder):
     assert "| dev | accuracy |" in (whole / "results.md").read_text()
     majority = max(gold.count(label) for label in set(gold)) / len(gold)
     assert f"| dev | majority class | {majority:.4g} |" in (whole / "baselines.md").read_text()
+
+
+def test_a_seed_is_exported_and_predicts_the_same(whole, folder, tmp_path):
+    """What the run says of the number of texts is enough; nothing else need be given."""
+    to = tmp_path / "saved" / "1"
+    export(ExportConfig(model=str(whole / "seed_1"), to=str(to)))
+    rows = [json.loads(line) for line in (folder / "dev.jsonl").open()]
+    rows = [row for row in rows if row["gold_label"] != "-"]
+    found = tf.saved_model.load(str(to)).signatures["classify"](
+        text=tf.constant([row["sentence1"] for row in rows]),
+        text_pair=tf.constant([row["sentence2"] for row in rows]),
+    )
+    lines = (whole / "seed_1" / "dev" / "predictions.jsonl").read_text().splitlines()
+    predictions = [json.loads(line) for line in lines]
+    labels = [label.decode() for label in found["label"].numpy()]
+    assert labels == [prediction["label"] for prediction in predictions]
+    probabilities = [list(prediction["probabilities"].values()) for prediction in predictions]
+    np.testing.assert_allclose(found["probabilities"], probabilities, atol=1e-5)
+    assert "| dev, accuracy |" in (to / "assets.extra" / "MODEL_CARD.md").read_text()
 
 
 def test_what_was_skipped_is_counted(whole):
