@@ -43,7 +43,7 @@ def reduce_weights(model: Any, kind: str) -> None:
     Example:
 
     >>> model = keras.Sequential([keras.Input([2]), keras.layers.Dense(1)])
-    >>> model.set_weights([[[1.001], [0.5]], [0.1]])
+    >>> _ = model.layers[0].kernel.assign([[1.001], [0.5]])
     >>> reduce_weights(model, "bfloat16")
     >>> model.get_weights()[0].tolist()
     [[1.0], [0.5]]
